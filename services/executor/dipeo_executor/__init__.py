@@ -1,0 +1,1 @@
+"""What diagrams mean and how they run."""

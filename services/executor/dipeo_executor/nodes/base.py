@@ -1,0 +1,206 @@
+"""What a node handler is given and what it gives back.
+
+A handler is `async def run(props, inputs, ctx) -> Output`. It knows nothing of scheduling, storage or status. It raises
+NodeError with words a user can act on; whether that ends the run is decided outside (decision 1).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from dipeo_executor.program import Edge, Node, Person
+
+Inputs = Mapping[str, Any]  # port -> JSON value, in declaration order of the arrows
+
+
+class NodeError(Exception):
+    """A node cannot do what it is asked. The message says what is wrong and what would be right.
+
+    `kind` is the class of the failure as users see it in `error.type`, e.g. "ValueError" raised by user code.
+    """
+
+    def __init__(self, message: str, *, kind: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind or type(self).__name__
+        self.details = details
+
+
+class Props(BaseModel):
+    """Base of every node's properties. Unknown keys are the compiler's to report; strings are never made of numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    on_error: Literal["fail", "continue"] = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the execution's conversation (engine contract 4.4)."""
+
+    id: str
+    from_id: str  # a person's id or "system"
+    to_id: str
+    content: str
+    node_id: str = ""
+    iteration: int = 0
+    token_count: int = 0
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of all model calls of one node run."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.input + other.input, self.output + other.output, self.cached + other.cached)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a node run produced. `value` is JSON-native (values.py checks).
+
+    `conversation` is what conversation_state arrows carry instead of `value`; None = the same.
+    """
+
+    value: Any
+    port: str = "default"
+    conversation: Any = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    messages: Sequence[Message] = ()
+    usage: Usage | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCount:
+    """How often a node of this diagram has run so far."""
+
+    id: str
+    label: str
+    type: str
+    started: int  # runs so far, the present one included
+    completed: int
+    max_iteration: int | None
+
+
+class Files(Protocol):
+    """The project's files. Every path is contained in BASE after symlink resolution (decision 14)."""
+
+    def resolve(self, name: str) -> str:
+        """Absolute path of a name relative to BASE. Raises NodeError when it leaves BASE."""
+
+    def glob(self, pattern: str) -> list[str]:
+        """Names relative to BASE, sorted."""
+
+    def exists(self, name: str) -> bool: ...
+
+    def read_text(self, name: str) -> str:
+        """Raises NodeError naming what was looked for and where."""
+
+    def write_text(self, name: str, text: str) -> int:
+        """Atomically; parent folders are made. Returns bytes written."""
+
+    def append_text(self, name: str, text: str) -> int: ...
+
+
+class Workers(Protocol):
+    """Where user code runs: worker processes, never the executor (decision 13)."""
+
+    async def run_python(self, job: "CodeJob") -> "CodeResult": ...
+
+    async def run_bash(self, job: "CodeJob") -> "CodeResult": ...
+
+
+@dataclass(frozen=True, slots=True)
+class CodeJob:
+    """One piece of user code. `filename` is what tracebacks show."""
+
+    source: str
+    filename: str
+    function: str  # configured name; "" = main if defined
+    inputs: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    node_id: str
+    timeout_s: float
+    idempotency_key: str = ""
+    import_dir: str = ""  # folder of a code file, put on the import path
+
+
+@dataclass(frozen=True, slots=True)
+class CodeResult:
+    """`value` is JSON-native."""
+
+    value: Any
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a human said. `outcome`: answered, expired, or unattended (nobody can be asked)."""
+
+    text: str
+    outcome: Literal["answered", "expired", "unattended"]
+
+
+class Llm(Protocol):
+    """Asks a model. See llm/providers.py."""
+
+    async def complete(
+        self,
+        person: Person,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        purpose: str = "answer",
+    ) -> "Reply":
+        """`messages`: {"role": system | user | assistant, "content": text}. Raises NodeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer."""
+
+    text: str
+    usage: Usage
+    model: str
+
+
+class Context(Protocol):
+    """What a node may touch. Tests hand in a fake.
+
+    `variables` and `custom_data` are the outer scopes: inputs, then variables, then custom_data (decision 5).
+    """
+
+    node: Node
+    execution_id: str
+    iteration: int  # from 0: which run of this node
+    first_run: bool  # iteration 0 within this diagram
+    attempt: int  # from 1
+    idempotency_key: str  # the same over attempts
+    variables: Mapping[str, Any]
+    custom_data: Mapping[str, Any]
+    counts: Sequence[NodeCount]  # of this diagram, in declaration order
+    outgoing: Sequence[Edge]
+    persons: Mapping[str, Person]
+    history: Sequence[Message]  # the conversation this run may see (decision 39)
+    nested: bool  # inside a sub-diagram
+    files: Files
+    workers: Workers
+    llm: Llm
+
+    async def ask(self, prompt: str, *, context: str = "", default: str = "", timeout_s: float | None = None) -> Answer:
+        """Ask a human, durably: survives the executor."""
+
+    def log(self, level: str, message: str, **fields: Any) -> None:
+        """A line in the run's journal."""

@@ -1,0 +1,1 @@
+"""The few things every DiPeO service needs: errors, ids, settings, logging, telemetry, gRPC server and channel."""

@@ -1,0 +1,204 @@
+"""gRPC as every service of ours speaks it: one server, one way to open a channel, one way to call.
+
+Servers turn DipeoError into a status with google.rpc.ErrorInfo.reason; clients turn it back into the same class.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+import structlog
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from dipeo_kit import errors, ids, logs, telemetry
+
+log = logs.get(__name__)
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+DEFAULT_DEADLINE_S = 30.0
+# Unknown names are ignored by gRPC without a word; test_rpc.py holds this table against what grpcio documents.
+# The server accepts pings as often as the client sends them, else it answers GOAWAY too_many_pings.
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    *CHANNEL_OPTIONS,
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),
+)
+_REQUEST_ID = "x-request-id"
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+
+# --- server ----------------------------------------------------------------------------------------------------------
+
+
+class _Edge(aio.ServerInterceptor):
+    """Around every call: request id, trace context, a deadline for unary calls, our errors as statuses."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler is None or handler_call_details.method.startswith("/grpc."):
+            return handler
+        metadata = {
+            key: value for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
+        }
+        return _wrapped(handler, handler_call_details.method, metadata)
+
+
+def _wrapped(handler: Any, method: str, metadata: dict[str, str]) -> Any:
+    async def unary(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+        async with _call(method, metadata, context):
+            async with asyncio.timeout(None if context.time_remaining() else DEFAULT_DEADLINE_S):
+                return await handler.unary_unary(request, context)
+
+    async def unary_stream(request: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        async with _call(method, metadata, context):
+            async for response in handler.unary_stream(request, context):
+                yield response
+
+    async def stream_stream(requests: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        async with _call(method, metadata, context):
+            async for response in handler.stream_stream(requests, context):
+                yield response
+
+    codec = {"request_deserializer": handler.request_deserializer, "response_serializer": handler.response_serializer}
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(unary, **codec)
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(unary_stream, **codec)
+    if handler.stream_stream:
+        return grpc.stream_stream_rpc_method_handler(stream_stream, **codec)
+    raise TypeError(f"{method}: client streaming with one answer is not used in this house")
+
+
+@asynccontextmanager
+async def _call(method: str, metadata: dict[str, str], context: aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+    request_id = metadata.get(_REQUEST_ID) or ids.new_hex()
+    with structlog.contextvars.bound_contextvars(request_id=request_id), telemetry.remote_parent(metadata):
+        try:
+            with telemetry.span(method.lstrip("/"), {"rpc.system.name": "grpc", "rpc.method": method.lstrip("/")}):
+                yield
+        except errors.DipeoError as error:
+            await context.abort_with_status(rpc_status.to_status(_status(error)))
+        except TimeoutError:
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED, f"{method} took longer than {DEFAULT_DEADLINE_S:g} s"
+            )
+        except (asyncio.CancelledError, aio.AbortError):
+            raise
+        except Exception:
+            log.exception("rpc.failed", method=method)
+            await context.abort(grpc.StatusCode.INTERNAL, f"internal error (request {request_id})")
+
+
+def _status(error: errors.DipeoError) -> status_pb2.Status:
+    status = status_pb2.Status(code=code_pb2.Code.Value(errors.row_of(error).grpc_status), message=str(error))
+    info = error_details_pb2.ErrorInfo(reason=error.reason or error.code, domain="dipeo")
+    detail = any_pb2.Any()
+    detail.Pack(info)
+    status.details.append(detail)
+    return status
+
+
+@asynccontextmanager
+async def serve(
+    address: str,
+    register: Callable[[aio.Server], None],
+    *,
+    service_names: Sequence[str],
+    grace_s: float = 5.0,
+    reflect: bool = False,
+) -> AsyncIterator[str]:
+    """Serve on "host:port" or "unix:/path" with health; yields the address with the port it got (":0" = any free one).
+
+    Raises errors.Unavailable when the address is taken. On exit running calls get `grace_s` seconds.
+    """
+    server = aio.server(interceptors=[_Edge()], options=SERVER_OPTIONS)
+    register(server)
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    if reflect:
+        from grpc_reflection.v1alpha import reflection
+
+        reflection.enable_server_reflection([*service_names, reflection.SERVICE_NAME], server)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise errors.Unavailable(f"cannot listen on {address}: {error}") from error
+    await server.start()
+    if address.startswith("unix:"):
+        Path(address.removeprefix("unix:")).chmod(0o600)
+    for name in ("", *service_names):
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+    finally:
+        await servicer.enter_graceful_shutdown()
+        await server.stop(grace_s)
+        if address.startswith("unix:"):
+            Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+
+
+# --- client ----------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def open_channel(address: str) -> AsyncIterator[aio.Channel]:
+    """The one way to reach another service: "host:port" or "unix:/path". Connects at the first call."""
+    if address.startswith("unix:"):
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    async with aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+        yield channel
+
+
+def metadata() -> tuple[tuple[str, str], ...]:
+    """Request id and trace context of the current task, for an outgoing call."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id") or ids.new_hex()
+    return ((_REQUEST_ID, request_id), *telemetry.outgoing().items())
+
+
+async def call(
+    method: Callable[..., Awaitable[Response]], request: Request, *, timeout_s: float = DEFAULT_DEADLINE_S
+) -> Response:
+    """One unary call with a deadline. Raises the DipeoError the server raised, Unavailable when it cannot be reached."""
+    with translated():
+        return await method(request, timeout=timeout_s, metadata=metadata())
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn a failed call or stream into the DipeoError the server raised."""
+    try:
+        yield
+    except aio.AioRpcError as error:
+        raise error_of(error) from error
+
+
+def error_of(error: aio.AioRpcError) -> errors.DipeoError:
+    """The DipeoError a status stands for, its reason taken from google.rpc.ErrorInfo."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # AioRpcError has what it reads
+    reason = ""
+    for detail in status.details if status else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            reason = info.reason
+    return errors.from_status(error.code().name, error.details() or error.code().name, reason)

@@ -1,0 +1,36 @@
+"""One frozen settings object per service, the only reader of the environment."""
+
+from typing import Self
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsInvalid(SystemExit):
+    """The environment does not make sense; the process ends with code 2, naming the variable."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(2)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ServiceSettings(BaseSettings):
+    """Base of every service's settings. Subclasses set `env_prefix` in their `model_config` (decision 46)."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment. Raises SettingsInvalid naming the variable and what it should hold."""
+        try:
+            return cls()
+        except ValidationError as error:
+            prefix = cls.model_config.get("env_prefix", "")
+            problems = [
+                f"{prefix}{'_'.join(map(str, problem['loc']))}".upper() + f": {problem['msg']}"
+                for problem in error.errors()
+            ]
+            raise SettingsInvalid("; ".join(problems)) from error
