@@ -4,7 +4,7 @@ A handler is `async def run(props, inputs, ctx) -> Output`. It knows nothing of 
 NodeError with words a user can act on; whether that ends the run is decided outside (decision 1).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -204,3 +204,12 @@ class Context(Protocol):
 
     def log(self, level: str, message: str, **fields: Any) -> None:
         """A line in the run's journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeType:
+    """A node type: how its properties are checked and what it does. REGISTRY maps the type's name to this."""
+
+    props: type[Props]
+    run: Callable[[Any, Inputs, Context], Awaitable[Output]] | None  # None: the engine itself runs it (sub_diagram)
+    aliases: Mapping[str, str] = field(default_factory=dict)  # spelling -> property, beyond those of the formats
