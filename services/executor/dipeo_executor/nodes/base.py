@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasGenerator, BaseModel, ConfigDict, model_validator
+from pydantic.alias_generators import to_camel
 
 from dipeo_executor.program import Edge, Node, Person
 
@@ -29,11 +30,25 @@ class NodeError(Exception):
 
 
 class Props(BaseModel):
-    """Base of every node's properties. Unknown keys are the compiler's to report; strings are never made of numbers."""
+    """Base of every node's properties. Unknown keys are the compiler's to report; strings are never made of numbers.
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    A null means "not given"; camelCase spellings are read too. Errors name the property as our docs do (snake_case).
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        loc_by_alias=False,
+        alias_generator=AliasGenerator(validation_alias=to_camel),
+    )
 
     on_error: Literal["fail", "continue"] = "fail"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, data: Any) -> Any:
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
 @dataclass(frozen=True, slots=True)
