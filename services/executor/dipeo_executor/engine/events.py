@@ -1,0 +1,194 @@
+"""What can happen in a run. Journal events of the same names carry these on the wire (runner/wire.py).
+
+`node` is a path: "ask", or "review/ask" inside the sub-diagram node "review".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+RunStatus = Literal["completed", "failed", "aborted", "maxiter_reached"]
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a node or a run failed, as users read it."""
+
+    type: str
+    message: str
+    code: str = "node_failed"
+    node: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of the model calls of one node run."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    executor: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecovered:
+    executor: str
+    attempt: int
+    previous_fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """Token number `token` (from 1) of edge `edge` (index in its program)."""
+
+    edge: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStarted:
+    node: str
+    iteration: int  # from 0, over the whole run
+    attempt: int = 1
+    consumed: tuple[Consumed, ...] = ()
+    history: int = 0  # messages this run may see
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCompleted:
+    node: str
+    iteration: int
+    attempt: int
+    value: Json
+    port: str = "default"
+    conversation: Json = None  # what conversation_state edges carry instead; None = the value
+    variables: Mapping[str, Json] = field(default_factory=dict)
+    meta: Mapping[str, Json] = field(default_factory=dict)
+    usage: Usage | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFailed:
+    """`port` "" fails the run (or the sub-diagram); else the error value travels on along it (decision 1)."""
+
+    node: str
+    iteration: int
+    attempt: int
+    error: Failure
+    port: str = ""
+
+    @property
+    def value(self) -> Json:
+        return {"error": self.error.message, "type": self.error.type, "node": self.error.node or self.node}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRetrying:
+    node: str
+    iteration: int
+    attempt: int  # the new one
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAborted:
+    node: str
+    iteration: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodePassed:
+    """A person at its limit re-published its last output without running (engine contract 1.5, pass 4)."""
+
+    node: str
+    consumed: tuple[Consumed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSkipped:
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAppended:
+    id: str
+    node: str
+    iteration: int
+    from_id: str
+    to_id: str
+    content: str
+    token_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionOpened:
+    id: str
+    node: str
+    iteration: int
+    prompt: str
+    context: str = ""
+    default: str = ""
+    expires_at: float | None = None  # seconds since the epoch; None = waits without limit
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionClosed:
+    id: str
+    node: str
+    outcome: str  # answered, expired, cancelled
+    response: str = ""
+    responder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalConsumed:
+    signal_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    level: str
+    message: str
+    node: str = ""
+    fields: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    status: RunStatus
+    result: Json = None
+    has_result: bool = False
+    result_is_error: bool = False
+    error: Failure | None = None
+    reason: str = ""
+    principal: str = ""
+    warnings: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+Event = (
+    RunStarted
+    | RunRecovered
+    | NodeStarted
+    | NodeCompleted
+    | NodeFailed
+    | NodeRetrying
+    | NodeAborted
+    | NodePassed
+    | NodeSkipped
+    | MessageAppended
+    | InteractionOpened
+    | InteractionClosed
+    | SignalConsumed
+    | Logged
+    | RunEnded
+)
