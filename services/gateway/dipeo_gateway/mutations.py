@@ -1,0 +1,128 @@
+"""What clients may do to an execution. A refusal is an answer with an error_type, not a top-level error (§1, §10)."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
+from functools import wraps
+from typing import Any, TypeVar
+
+from dipeo_gateway import executions, faults, follow, submit, wire
+from dipeo_gateway.context import Context
+from dipeo_gateway.types import (
+    ExecuteDiagramInput,
+    ExecutionControlInput,
+    ExecutionResult,
+    InteractiveResponseInput,
+    Status,
+)
+from dipeo_kit import errors
+from dipeo_protos.store.v1 import store_pb2
+
+Input = TypeVar("Input")
+
+MAX_RESPONSE_BYTES = 256 * 1024
+ABORT_WAIT_S = 2.0
+
+
+def _refusals_as_answers(
+    mutation: Callable[[Context, Input, AbstractSet[str]], Awaitable[ExecutionResult]],
+) -> Callable[[Context, Input, AbstractSet[str]], Awaitable[ExecutionResult]]:
+    @wraps(mutation)
+    async def answered(context: Context, asked: Input, wanted: AbstractSet[str]) -> ExecutionResult:
+        try:
+            return await mutation(context, asked, wanted)
+        except errors.DipeoError as error:
+            text = faults.text_of(error)
+            return ExecutionResult(success=False, message=text, error=text, error_type=faults.code_of(error))
+
+    return answered
+
+
+@_refusals_as_answers
+async def execute(context: Context, asked: ExecuteDiagramInput, wanted: AbstractSet[str]) -> ExecutionResult:
+    """Returns once the execution is durable. An invalid diagram stores nothing; its problems are the envelope."""
+    backend = context.backend
+    request = submit.submit_request(
+        asked, origin=context.origin, principal=context.principal, idempotency_key=context.idempotency_key
+    )
+    response = await backend.executor.write(backend.executor.rpc.Submit, request)
+    found = submit.diagnostics(response.diagnostics)
+    if not response.execution_id:
+        return _invalid(found)
+    return ExecutionResult(
+        success=True,
+        message="accepted",
+        envelope={"warnings": found["warnings"]} if found["warnings"] else None,
+        data=await executions.fetch(backend, response.execution_id, wanted),
+    )
+
+
+def _invalid(found: dict[str, list[dict[str, Any]]]) -> ExecutionResult:
+    problems = found["errors"]
+    first = problems[0]["message"] if problems else "it does not compile"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    text = f"the diagram is invalid: {first}{more}"
+    return ExecutionResult(
+        success=False, message=text, error=text, error_type=errors.DiagramInvalid.code, envelope=found
+    )
+
+
+@_refusals_as_answers
+async def control(context: Context, asked: ExecutionControlInput, wanted: AbstractSet[str]) -> ExecutionResult:
+    match asked.action:
+        case "abort":
+            return await _abort(context, asked, wanted)
+        case "pause" | "resume":
+            raise errors.NotSupported(f'action "{asked.action}" is not offered yet; there is abort')
+        case "complete" | "fail":
+            raise errors.BadInput(f'action "{asked.action}" is only for executions that a client drives itself')
+        case _:
+            raise errors.BadInput(f'action "{asked.action}" is unknown; there is abort')
+
+
+async def _abort(context: Context, asked: ExecutionControlInput, wanted: AbstractSet[str]) -> ExecutionResult:
+    """Answers after the execution ended, or after two seconds. Aborting what is already aborted succeeds."""
+    store = context.backend.store
+    request = store_pb2.PostSignalRequest(
+        execution_id=asked.execution_id,
+        # one abort per execution: asking twice is the same request
+        signal_id=hashlib.sha256(f"abort {asked.execution_id}".encode()).hexdigest()[:32],
+        abort=store_pb2.Abort(reason=asked.reason or "", principal=context.principal),
+    )
+    try:
+        execution = (await store.write(store.rpc.PostSignal, request)).execution
+        if wire.status_word(execution.status) not in wire.TERMINAL:
+            async with asyncio.timeout(ABORT_WAIT_S):
+                await follow.until_ended(context.backend, asked.execution_id, execution.head_seq)
+    except TimeoutError:
+        pass
+    except errors.Conflict:
+        state = await executions.fetch(context.backend, asked.execution_id, wanted)
+        if state.status is not Status.ABORTED:
+            raise
+        return ExecutionResult(success=True, message="done", data=state)
+    state = await executions.fetch(context.backend, asked.execution_id, wanted)
+    return ExecutionResult(success=True, message="accepted" if state.is_active else "done", data=state)
+
+
+@_refusals_as_answers
+async def answer(context: Context, asked: InteractiveResponseInput, wanted: AbstractSet[str]) -> ExecutionResult:
+    """The first answer wins; metadata.prompt_id says which question when a node asked more than once."""
+    if len(asked.response.encode()) > MAX_RESPONSE_BYTES:
+        raise errors.BadInput(f"response: at most {MAX_RESPONSE_BYTES} bytes")
+    metadata: Any = {} if asked.metadata is None else asked.metadata
+    prompt_id = metadata.get("prompt_id") or "" if isinstance(metadata, dict) else None
+    if not isinstance(prompt_id, str):
+        raise errors.BadInput("metadata: an object {prompt_id: text} is needed")
+    store = context.backend.store
+    request = store_pb2.AnswerInteractionRequest(
+        execution_id=asked.execution_id,
+        node_id=asked.node_id,
+        interaction_id=prompt_id,
+        response=asked.response,
+        responder=context.principal,
+    )
+    await store.write(store.rpc.AnswerInteraction, request)
+    data = await executions.fetch(context.backend, asked.execution_id, wanted)
+    return ExecutionResult(success=True, message="answered", data=data)

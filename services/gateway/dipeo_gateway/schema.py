@@ -1,0 +1,199 @@
+"""The v1 operations (spec/gateway.md §3 to §5). Resolvers ask a service and print; they decide nothing."""
+
+# mypy: disable-error-code="untyped-decorator"
+# Strawberry types its decorators as Any as soon as they are given a name.
+
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
+from math import floor
+from pathlib import Path
+from typing import TypeAlias
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import (
+    DisableIntrospection,
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    ParserCache,
+    QueryDepthLimiter,
+    ValidationCache,
+)
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+from strawberry.types import Info as StrawberryInfo
+from strawberry.types.nodes import Selection
+
+from dipeo_gateway import executions, follow, mutations, submit, version, wire
+from dipeo_gateway.context import Context
+from dipeo_gateway.faults import CodedErrors
+from dipeo_gateway.types import (
+    JSON,
+    DiagramFormatGraphQL,
+    ExecuteDiagramInput,
+    ExecutionControlInput,
+    ExecutionFilterInput,
+    ExecutionResult,
+    ExecutionStateType,
+    ExecutionUpdateType,
+    InteractiveResponseInput,
+    Status,
+)
+from dipeo_kit import errors
+from dipeo_protos.executor.v1 import executor_pb2
+from dipeo_protos.store.v1 import store_pb2
+
+Info: TypeAlias = StrawberryInfo[Context, None]
+
+MAX_LISTED = 1000
+MAX_DEPTH = 12
+MAX_TOKENS = 2000
+MAX_ALIASES = 20
+
+
+def selected(selections: Sequence[Selection]) -> set[str]:
+    """Names of all fields the client asked for, at any depth, through fragments."""
+    names: set[str] = set()
+    for selection in selections:
+        names.add(getattr(selection, "name", ""))
+        names |= selected(selection.selections)
+    return names
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(name="getExecution", description="Null when there is no such execution.")
+    async def get_execution(self, info: Info, execution_id: str) -> ExecutionStateType | None:
+        try:
+            return await executions.fetch(info.context.backend, execution_id, selected(info.selected_fields))
+        except errors.NotFound:
+            return None
+
+    @strawberry.field(name="listExecutions", description="Newest first; limit 0 to 1000.")
+    async def list_executions(
+        self,
+        info: Info,
+        filter: ExecutionFilterInput | None = None,
+        limit: float | None = 100,
+        offset: float | None = 0,
+    ) -> list[ExecutionStateType]:
+        most, skipped = _bounded("limit", limit, 100), _bounded("offset", offset, 0)
+        request = _list_request(filter)
+        if request is None or most == 0:
+            return []
+        backend = info.context.backend
+        found = await executions.find(backend, request, limit=min(most, MAX_LISTED), offset=skipped)
+        return await executions.fetch_many(backend, found, selected(info.selected_fields))
+
+    @strawberry.field(name="executionEvents", description="A piece of the journal: {events, head_seq, terminal}.")
+    async def execution_events(
+        self, info: Info, execution_id: str, after_seq: int | None = 0, limit: int | None = 500
+    ) -> JSON:
+        most = 500 if limit is None else limit
+        if not 1 <= most <= MAX_LISTED:
+            raise errors.BadInput(f"limit: 1 to {MAX_LISTED}, not {most}")
+        return await follow.page(info.context.backend, execution_id, _seq("after_seq", after_seq), most)
+
+    @strawberry.field(name="compileDiagram", description="Checks a diagram and stores nothing.")
+    async def compile_diagram(
+        self, info: Info, source: str, path: str | None = None, format: DiagramFormatGraphQL | None = None
+    ) -> JSON:
+        executor = info.context.backend.executor
+        request = executor_pb2.CompileRequest(source=submit.source(source, path, format))
+        return submit.compiled(await executor.write(executor.rpc.Compile, request))
+
+    @strawberry.field(name="healthCheck", description="{status, timestamp, checks, version}")
+    async def health_check(self, info: Info) -> JSON:
+        checks = {**await info.context.backend.health(), "file_system": Path(info.context.base).is_dir()}
+        return {
+            "status": "healthy" if all(checks.values()) else "degraded",
+            "timestamp": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "checks": checks,
+            "version": version.VERSION,
+        }
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(name="executeDiagram")
+    async def execute_diagram(self, info: Info, input: ExecuteDiagramInput) -> ExecutionResult:
+        return await mutations.execute(info.context, input, selected(info.selected_fields))
+
+    @strawberry.mutation(name="controlExecution", description="action: abort")
+    async def control_execution(self, info: Info, input: ExecutionControlInput) -> ExecutionResult:
+        return await mutations.control(info.context, input, selected(info.selected_fields))
+
+    @strawberry.mutation(name="sendInteractiveResponse")
+    async def send_interactive_response(self, info: Info, input: InteractiveResponseInput) -> ExecutionResult:
+        return await mutations.answer(info.context, input, selected(info.selected_fields))
+
+
+@strawberry.type
+class Subscription:
+    # A coroutine that returns the stream, not a generator: what it raises before the first event ends the operation
+    # with an `error` message, as graphql-transport-ws wants it, and not with a `next`.
+    @strawberry.subscription(
+        name="executionUpdates", description="Every event after last_seq once, in order; ends with the execution."
+    )
+    async def execution_updates(
+        self, info: Info, execution_id: str, last_seq: int | None = 0
+    ) -> AsyncGenerator[ExecutionUpdateType, None]:
+        context, after = info.context, _seq("last_seq", last_seq)
+        store = context.backend.store
+        await store.read(store.rpc.GetExecution, store_pb2.GetExecutionRequest(execution_id=execution_id))
+        return follow.follow(context.backend, context.activity, execution_id, after)
+
+
+class Schema(strawberry.Schema):
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """CodedErrors logs what nobody expected; Strawberry would log refusals with a stack as well."""
+
+
+def build(*, introspection: bool) -> Schema:
+    return Schema(
+        Query,
+        Mutation,
+        Subscription,
+        config=StrawberryConfig(auto_camel_case=False),
+        extensions=[
+            CodedErrors,
+            lambda: QueryDepthLimiter(MAX_DEPTH),
+            lambda: MaxTokensLimiter(MAX_TOKENS),
+            lambda: MaxAliasesLimiter(MAX_ALIASES),
+            ParserCache,
+            ValidationCache,
+            *([] if introspection else [DisableIntrospection]),
+        ],
+    )
+
+
+def _bounded(name: str, value: float | None, default: int) -> int:
+    """v1 declares these as Float: 2.9 is 2."""
+    if value is None:
+        return default
+    if value < 0:
+        raise errors.BadInput(f"{name}: a number from 0 is needed, not {value:g}")
+    return floor(value)
+
+
+def _seq(name: str, value: int | None) -> int:
+    if value is not None and value < 0:
+        raise errors.BadInput(f"{name}: a number from 0 is needed, not {value}")
+    return value or 0
+
+
+def _list_request(asked: ExecutionFilterInput | None) -> store_pb2.ListExecutionsRequest | None:
+    """None when nothing can match: no execution has the status of a node."""
+    if asked is None:
+        return store_pb2.ListExecutionsRequest()
+    statuses = [*([asked.status] if asked.status else []), *(asked.statuses or [])]
+    executions_have = [status for status in statuses if status is not Status.SKIPPED]
+    if statuses and not executions_have:
+        return None
+    return store_pb2.ListExecutionsRequest(
+        statuses=[f"EXECUTION_STATUS_{status.name}" for status in executions_have],
+        diagram_id=asked.diagram_id or "",
+        started_after=wire.timestamp(asked.started_after),
+        started_before=wire.timestamp(asked.started_before),
+        id_prefix=asked.id_prefix or "",
+    )

@@ -1,0 +1,5 @@
+"""The installed version of the gateway."""
+
+from importlib.metadata import version
+
+VERSION = version("dipeo-gateway")
