@@ -1,10 +1,15 @@
-"""code_job: runs user code on the inputs, in a worker process."""
+"""code_job: runs user code on the inputs, in a worker process. (node contract 7, decisions 6 and 13)"""
 
+import hashlib
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import AliasChoices, Field
 
 from dipeo_executor.nodes import base
+
+TIMEOUT_S = 30
+STREAM_LIMIT = 64 * 1024  # characters of stdout and of stderr kept in meta
 
 
 class Props(base.Props):
@@ -17,5 +22,49 @@ class Props(base.Props):
     timeout: int | None = Field(default=None, ge=0)  # seconds; 0 and absent: 30
 
 
+class CodeMissing(base.NodeError):
+    """There is no code to run."""
+
+
+class LanguageNotReady(base.NodeError):
+    """This language cannot be run here."""
+
+
 async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Output:
-    raise NotImplementedError
+    """The value is what the code returned, JSON-native: 3 stays 3, None is null, a tuple a list."""
+    if not props.code.strip():
+        raise CodeMissing(f'"{props.file_path}" is empty' if props.file_path else "give code, or file_path")
+    if props.language == "typescript":
+        raise LanguageNotReady(
+            "TypeScript code needs Node.js and tsx, which this release cannot run; use python or bash"
+        )
+    is_bash = props.language in ("bash", "shell")
+    result = await (ctx.workers.run_bash if is_bash else ctx.workers.run_python)(_job(props, inputs, ctx))
+    for line in result.stdout.splitlines():
+        ctx.log("info", line, stream="stdout")
+    for line in result.stderr.splitlines():
+        ctx.log("info", line, stream="stderr")
+    return base.Output(
+        result.value,
+        meta={
+            "language": "bash" if is_bash else "python",
+            "code_hash": hashlib.sha256(props.code.encode()).hexdigest(),
+            "result_type": type(result.value).__name__,
+            "stdout": result.stdout[:STREAM_LIMIT],
+            "stderr": result.stderr[:STREAM_LIMIT],
+        },
+    )
+
+
+def _job(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.CodeJob:
+    return base.CodeJob(
+        source=props.code,
+        filename=props.file_path or f"<{ctx.node.label or ctx.node.id}>",
+        function=props.function_name,
+        inputs=inputs,
+        variables={**ctx.custom_data, **ctx.variables},
+        node_id=ctx.node.id,
+        timeout_s=props.timeout or TIMEOUT_S,
+        idempotency_key=ctx.idempotency_key,
+        import_dir=ctx.files.resolve(str(PurePosixPath(props.file_path).parent)) if props.file_path else "",
+    )

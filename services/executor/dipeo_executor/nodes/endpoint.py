@@ -1,15 +1,48 @@
-"""endpoint: the final result, optionally written to a file."""
+"""endpoint: the final result, optionally written to a file. (node contract 5)"""
 
+import json
+from typing import Any
+
+import yaml
 from pydantic import AliasChoices, Field
 
 from dipeo_executor.nodes import base
+
+TEXT_FORMATS = ("", "txt", "text", "md", "markdown")
 
 
 class Props(base.Props):
     save_to_file: bool = False
     file_name: str = Field(default="", validation_alias=AliasChoices("file_name", "fileName", "file_path", "filePath"))
-    file_format: str = ""
+    file_format: str = ""  # json, yaml, txt, md; absent: text as it is, everything else as JSON
 
 
 async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Output:
-    raise NotImplementedError
+    """The value is a map always: what is none comes as {"default": it}, and meta says "wrapped"."""
+    data: Any = inputs["default"] if list(inputs) == ["default"] else dict(inputs)
+    is_map = isinstance(data, dict)
+    meta: dict[str, Any] = {} if is_map else {"wrapped": True}
+    if props.save_to_file:
+        name = props.file_name or f"output_{ctx.node.id}.json"
+        text = _as_file(data, props.file_format.lower(), ctx)
+        meta |= {"size": ctx.files.write_text(name, text), "saved_to": name}
+    return base.Output(data if is_map else {"default": data}, meta=meta)
+
+
+def _as_file(data: Any, file_format: str, ctx: base.Context) -> str:
+    if file_format in ("yaml", "yml"):
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    if file_format not in (*TEXT_FORMATS, "json"):
+        ctx.log("warning", f'file_format "{file_format}" is not known; there are json, yaml, txt and md')
+    if isinstance(data, str):
+        return _text_as_json(data) if file_format == "json" else data
+    return json.dumps(data, indent=2)
+
+
+def _text_as_json(text: str) -> str:
+    """Text that is JSON already (a code job that dumped its result) is not quoted a second time."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return json.dumps(text)
+    return text

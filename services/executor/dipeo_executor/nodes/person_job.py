@@ -1,11 +1,17 @@
-"""person_job: asks a person (a model with a system prompt) and remembers the exchange."""
+"""person_job: asks a person (a model with a system prompt) and remembers the exchange. (node contract 6)"""
 
+import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
+from dipeo_executor import templates
+from dipeo_executor.llm import conversation, memory, persons
 from dipeo_executor.nodes import base
+from dipeo_executor.program import Edge, Person
 
 TOOL_WORDS = {"image": "image_generation", "websearch": "web_search_preview"}
 
@@ -58,5 +64,145 @@ def _known_tool(entry: Any) -> Any:
     return {**entry, "type": TOOL_WORDS.get(word, word)}
 
 
+class PromptMissing(base.NodeError):
+    """There is nothing to ask."""
+
+
+class FormatUnusable(base.NodeError):
+    """text_format is not a JSON Schema."""
+
+
+class ReplyNotObject(base.NodeError):
+    """The model was asked for a JSON object and answered something else, twice."""
+
+
 async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Output:
-    raise NotImplementedError
+    """The value is the answer's text, or with text_format the JSON object in it."""
+    if props.batch:
+        raise base.NodeError("batch of a person_job comes with a later release; use one node per item, or a loop")
+    person = persons.find(ctx.persons, props.person)
+    prompt = _prompt(props, inputs, ctx)
+    if not prompt:
+        ctx.log("warning", "the prompt is empty after filling it in; the model is not asked")
+        return base.Output("", meta={"person_id": person.id, "skipped": True})
+    if any(tool.enabled for tool in props.tools):
+        ctx.log("warning", "tools are not sent to the model yet; it answers without them")
+    schema = _schema(props, ctx)
+    arrived = conversation.arrived(inputs, ctx.history, person.id, ctx.node.id)
+    seen = [*ctx.history, *arrived]
+    selection = memory.select(seen, person.id, props.memorize_to, props.at_most, props.ignore_person)
+    if not selection.by_rule:
+        ctx.log("warning", "memorize_to as free text keeps the whole conversation until a model can select from it")
+    answer = await _ask(person, persons.chat(person, selection.messages, prompt), schema, ctx)
+    exchange = conversation.exchange(person.id, prompt, answer.text, answer.usage, ctx)
+    remembered = None
+    if props.memorize_to.strip() or props.at_most or props.ignore_person.strip():
+        remembered = {
+            "selected_count": len(selection.messages),
+            "total_messages": len(seen) + len(exchange),
+            "criteria": props.memorize_to or None,
+            "at_most": props.at_most,
+        }
+    return base.Output(
+        answer.text if answer.parsed is None else answer.parsed,
+        conversation=_payload(person, [*selection.messages, *exchange], ctx.outgoing),
+        meta={
+            "person_id": person.id,
+            "conversation_id": None,
+            "model": answer.model,
+            "llm_usage": _usage_meta(answer.usage),
+            "memory_selection": remembered,
+            "preview": answer.text[:200],
+            "is_structured": answer.parsed is not None,
+        },
+        messages=[*arrived, *exchange],
+        usage=answer.usage,
+        model=answer.model,
+    )
+
+
+def _prompt(props: Props, inputs: base.Inputs, ctx: base.Context) -> str:
+    """The text to ask: files beat inline, the first prompt is for the first run, or for all when it is the only one."""
+    first = props.resolved_first_prompt or props.first_only_prompt
+    default = props.resolved_prompt or props.default_prompt
+    chosen = first if first and (ctx.first_run or not default) else default
+    if not chosen:
+        raise PromptMissing("there is no prompt: give default_prompt, first_only_prompt or prompt_file")
+    scopes = templates.scopes_of(inputs, ctx.variables, ctx.custom_data)
+    try:
+        filled = templates.render(chosen, scopes)
+    except templates.TemplateError as error:
+        raise base.NodeError(f"prompt: {error}") from error
+    if filled.missing:
+        ctx.log("warning", f"the prompt names {', '.join(filled.missing)}, for which there is no value")
+    return filled.text
+
+
+def _schema(props: Props, ctx: base.Context) -> dict[str, Any] | None:
+    text = ctx.files.read_text(props.text_format_file) if props.text_format_file else props.text_format
+    if not text:
+        return None
+    if isinstance(text, str):
+        try:
+            text = json.loads(text)
+        except ValueError:
+            raise FormatUnusable(
+                "text_format must be a JSON Schema (a map, or its JSON text); Python source is not run yet"
+            ) from None
+    if not isinstance(text, dict):
+        raise FormatUnusable(f"text_format must be a JSON Schema, not a {type(text).__name__}")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    text: str
+    parsed: dict[str, Any] | None  # with text_format
+    usage: base.Usage
+    model: str
+
+
+async def _ask(
+    person: Person, messages: list[dict[str, str]], schema: dict[str, Any] | None, ctx: base.Context
+) -> Answer:
+    reply = await ctx.llm.complete(person, messages, schema=schema)
+    if schema is None:
+        return Answer(reply.text, None, reply.usage, reply.model)
+    parsed, usage = _object(reply.text), reply.usage
+    if parsed is None:
+        ctx.log("warning", "the answer is not a JSON object; asking once more")
+        repair = [
+            *messages,
+            {"role": "assistant", "content": reply.text},
+            {"role": "user", "content": f"Answer with one JSON object only. It must fit: {json.dumps(schema)}"},
+        ]
+        repair = [message for message in repair if message["content"]]
+        reply = await ctx.llm.complete(person, repair, schema=schema, purpose="retry")
+        parsed, usage = _object(reply.text), usage + reply.usage
+    if parsed is None:
+        raise ReplyNotObject(
+            f"model {reply.model} was asked twice for a JSON object and answered: {reply.text[:200]!r}"
+        )
+    return Answer(reply.text, parsed, usage, reply.model)
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
+    try:
+        value = json.loads(fenced[1] if fenced else text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _payload(person: Person, messages: list[base.Message], outgoing: Sequence[Edge]) -> dict[str, Any] | None:
+    """What conversation_state arrows carry: all that this run saw, its own exchange included."""
+    if all(edge.content_type != "conversation_state" for edge in outgoing):
+        return None
+    told = [conversation.as_json(message) for message in messages]
+    return {"messages": told, "last_message": told[-1], "person_id": person.id, "model": person.model}
+
+
+def _usage_meta(usage: base.Usage) -> dict[str, int]:
+    total = usage.input + usage.output
+    return {"input": usage.input, "output": usage.output, "cached": usage.cached, "total": total}

@@ -1,0 +1,37 @@
+"""Which messages a person remembers: fixed words, no model call. (decision 8, node contract 6.5)"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dipeo_executor.llm import persons
+from dipeo_executor.nodes.base import Message
+
+RULES: dict[str, Callable[[Message, str], bool]] = {
+    "": lambda message, me: True,
+    "ALL_MESSAGES": lambda message, me: True,
+    "ALL_INVOLVED": lambda message, me: me in (message.from_id, message.to_id),
+    "CONVERSATION_PAIRS": lambda message, me: me in (message.from_id, message.to_id),
+    "SYSTEM_AND_ME": lambda message, me: message.from_id in (persons.SYSTEM, me),
+    "SENT_BY_ME": lambda message, me: message.from_id == me,
+    "SENT_TO_ME": lambda message, me: message.to_id == me,
+    "GOLDFISH": lambda message, me: False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`by_rule` is False for free text: a criterion only a model could judge, so everything is kept."""
+
+    messages: tuple[Message, ...]
+    by_rule: bool
+
+
+def select(history: Sequence[Message], me: str, memorize_to: str, at_most: int | None, ignore_person: str) -> Selection:
+    """In the order of the conversation. The newest `at_most` win; messages written by ignored persons go first."""
+    word = memorize_to.strip().upper()
+    keep = RULES.get(word, RULES[""])
+    ignored = {name.strip() for name in ignore_person.split(",") if name.strip()}
+    kept = [message for message in history if message.from_id not in ignored and keep(message, me)]
+    if at_most is not None and at_most > 0:
+        kept = kept[-at_most:]
+    return Selection(tuple(kept), by_rule=word in RULES)
