@@ -1,0 +1,3 @@
+from dipeo_cli.main import run_program
+
+run_program()

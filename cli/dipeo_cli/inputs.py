@@ -1,0 +1,118 @@
+"""Input variables of a run: --inputs, --input-data, -i, merged in that order (spec/cli.md §2.3). All raise Usage."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from dipeo_cli.errors import Usage
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, None: 1}
+
+
+def variables(file: str, data: str, pairs: list[str]) -> dict[str, Any]:
+    """Everything the command line gives, as one mapping."""
+    if file and data:
+        raise Usage("--inputs is not allowed with --input-data")
+    given: dict[str, Any] = {}
+    if file:
+        given = _mapping(_parse_file(file), f"--inputs {file}")
+    elif data:
+        given = _mapping(_json(data, "--input-data"), "--input-data")
+    for pair in pairs:
+        key, value = _pair(pair)
+        given[key] = value
+    return given
+
+
+def answers(file: str, pairs: list[str]) -> dict[str, str]:
+    """--answers FILE and --answer LABEL=TEXT: node label -> text."""
+    given = _mapping(_parse_file(file), f"--answers {file}") if file else {}
+    for label, text in given.items():
+        if not isinstance(text, str):
+            raise Usage(f"--answers {file}: the answer for {label} must be text")
+    for pair in pairs:
+        label, equals, text = pair.partition("=")
+        if not equals or not label:
+            raise Usage(f"--answer {pair}: write LABEL=TEXT")
+        given[label] = text
+    return given
+
+
+def seconds(text: str, option: str) -> float:
+    """A duration: 90, 90s, 5m, 1h. Zero is refused."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise Usage(f"{option} {text}: write seconds, or a number with s, m or h, e.g. 90s")
+    value = float(found[1]) * _SECONDS[found[2]]
+    if value <= 0:
+        raise Usage(f"{option} must be more than 0 seconds")
+    return value
+
+
+def _pair(pair: str) -> tuple[str, Any]:
+    key, equals, text = pair.partition("=")
+    if not equals or not key.rstrip(":"):
+        raise Usage(f"-i {pair}: write key=text, key:=json or key=@file")
+    if key.endswith(":"):
+        return key[:-1], _json(text, f"-i {key[:-1]}")
+    if text.startswith("@"):
+        return key, _read(text[1:], f"-i {key}")
+    return key, text
+
+
+def _parse_file(name: str) -> Any:
+    option = f"--inputs {name}"
+    text = _read(name, "--inputs")
+    if name.endswith((".yaml", ".yml")):
+        return _yaml(text, option)
+    if name.endswith(".toml"):
+        return _toml(text, option)
+    return _json(text, option)
+
+
+def _read(name: str, option: str) -> str:
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise Usage(f"{option}: cannot read {name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Usage(f"{option}: {name} is not UTF-8 text") from error
+
+
+def _json(text: str, option: str) -> Any:
+    def refuse(constant: str) -> NoReturn:
+        raise Usage(f"{option}: {constant} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        raise Usage(f"{option}: line {error.lineno}, column {error.colno}: {error.msg}") from error
+
+
+def _yaml(text: str, option: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise Usage(f"{option}: {place}{error.problem}") from error
+
+
+def _toml(text: str, option: str) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Usage(f"{option}: {error}") from error
+
+
+def _mapping(value: Any, option: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise Usage(f'{option} must be an object with text keys, e.g. {{"topic": "tea"}}')
+    return value

@@ -1,0 +1,119 @@
+"""The live block on a terminal: one line per node, redrawn at most ten times a second."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import rich.live
+    from rich.console import Console
+    from rich.text import Text
+
+Event = dict[str, Any]
+FRAME_S = 0.1
+_MARKS = {"completed": ("✔", "green"), "failed": ("✘", "red"), "waiting": ("?", "yellow"), "aborted": ("■", "red")}
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+@dataclass(slots=True)
+class Row:
+    """One node; its iterations fold into one line."""
+
+    name: str
+    status: str = "running"
+    runs: int = 1
+    started: float = 0.0
+    spent_s: float = 0.0
+    note: str = ""
+
+    def seconds(self, now: float) -> float:
+        return self.spent_s + (now - self.started if self.status in ("running", "waiting") else 0.0)
+
+
+class Live:
+    is_live = True
+
+    def __init__(self, title: str) -> None:
+        self._title, self._execution_id, self._status = title, "", "pending"
+        self._rows: dict[str, Row] = {}
+        self._begun = time.monotonic()
+        self._drawn = 0.0
+        self._console: Console | None = None
+        self._block: rich.live.Live | None = None
+
+    def show(self, event: Event) -> None:
+        self._execution_id = event.get("execution_id") or self._execution_id
+        update(self._rows, event, time.monotonic())
+        if event["type"] == "EXECUTION_STARTED":
+            self._status = "running"
+        data = event.get("data") or {}
+        if data.get("is_final"):
+            self._status = str(data.get("status") or "ended").lower()
+        self.tick()
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= FRAME_S:
+            self._drawn = now
+            self._draw(now)
+
+    def pause(self) -> None:
+        """End the block where it stands; later drawing starts a fresh one below."""
+        if self._block:
+            self._draw(time.monotonic())
+            self._block.stop()
+            self._block = None
+
+    def close(self) -> None:
+        self._draw(time.monotonic())
+        self.pause()
+
+    def _draw(self, now: float) -> None:
+        if self._block is None:
+            import rich.live
+            from rich.console import Console
+
+            self._console = self._console or Console(stderr=True, highlight=False)
+            self._block = rich.live.Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+            self._block.start()
+        self._block.update(self._picture(now), refresh=True)
+
+    def _picture(self, now: float) -> "Text":
+        from rich.text import Text
+
+        assert self._console is not None
+        room = max(self._console.height - 4, 3)
+        rows = list(self._rows.values())
+        folded = len(rows) - room if len(rows) > room else 0
+        clock = time.strftime("%M:%S", time.gmtime(now - self._begun))
+        picture = Text(f"{self._title}  {self._execution_id[:21]}  {self._status}  {clock}")
+        if folded:
+            picture.append(f"\n … {folded} more", style="dim")
+        for row in rows[folded:]:
+            mark, style = _MARKS.get(row.status, (_SPINNER[int(now * 10) % len(_SPINNER)], "cyan"))
+            picture.append(f"\n {mark} ", style=style)
+            times = f"×{row.runs}" if row.runs > 1 else ""
+            picture.append(f"{row.name:<24} {times:<4} {row.seconds(now):6.1f}s  {row.note}"[: self._console.width - 4])
+        return picture
+
+
+def update(rows: dict[str, Row], event: Event, now: float) -> None:
+    """Fold one event into the rows, in order of first start."""
+    node_id = event.get("node_id")
+    if not node_id:
+        return
+    row = rows.get(node_id)
+    match event["type"]:
+        case "NODE_STARTED" if row is None:
+            rows[node_id] = Row(event.get("node_name") or node_id, started=now)
+        case "NODE_STARTED" if row is not None:
+            row.status, row.started, row.runs, row.note = "running", now, row.runs + 1, ""
+        case "NODE_COMPLETED" | "NODE_ERROR" if row is not None:
+            row.spent_s = row.seconds(now)
+            failed = event["type"] == "NODE_ERROR"
+            row.status = "failed" if failed else str(event.get("status") or "completed").lower()
+            row.note = str(event.get("error") or "").splitlines()[0] if failed and event.get("error") else ""
+        case "INTERACTIVE_PROMPT" if row is not None:
+            row.status, row.note = "waiting", "waiting for your answer"
+        case "INTERACTIVE_RESPONSE" if row is not None:
+            row.status, row.note = "running", ""

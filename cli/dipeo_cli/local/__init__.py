@@ -1,0 +1,1 @@
+"""Hosts the local stack: store, executor and gateway in one process. The only place that imports services."""

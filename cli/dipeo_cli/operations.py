@@ -1,0 +1,59 @@
+"""The GraphQL documents the command line sends (spec/gateway.md §1-§5)."""
+
+_SUMMARY = """
+  id status diagram_id diagram_name created_at started_at ended_at duration_ms error error_code waiting
+  result result_is_error warnings llm_usage { input output cached total }
+"""
+
+_EXECUTION = f"""{_SUMMARY}
+  head_seq executed_nodes node_states node_outputs node_runs outputs failed_nodes conversation pending_interactions
+"""
+
+_RESULT = "success error error_type envelope"
+
+EXECUTE_DIAGRAM = f"""
+mutation ExecuteDiagram($input: ExecuteDiagramInput!) {{
+  executeDiagram(input: $input) {{ {_RESULT} data {{ id status }} }}
+}}"""
+
+CONTROL_EXECUTION = f"""
+mutation ControlExecution($input: ExecutionControlInput!) {{
+  controlExecution(input: $input) {{ {_RESULT} data {{ id status }} }}
+}}"""
+
+SEND_INTERACTIVE_RESPONSE = f"""
+mutation SendInteractiveResponse($input: InteractiveResponseInput!) {{
+  sendInteractiveResponse(input: $input) {{ {_RESULT} data {{ id status }} }}
+}}"""
+
+GET_EXECUTION = f"""
+query GetExecution($id: String!) {{
+  getExecution(execution_id: $id) {{ {_EXECUTION} }}
+}}"""
+
+LIST_EXECUTIONS = """
+query ListExecutions($filter: ExecutionFilterInput, $limit: Float) {
+  listExecutions(filter: $filter, limit: $limit) { id status }
+}"""
+
+LIST_SUMMARIES = f"""
+query ListExecutions($filter: ExecutionFilterInput, $limit: Float) {{
+  listExecutions(filter: $filter, limit: $limit) {{ {_SUMMARY} executed_nodes failed_nodes }}
+}}"""
+
+EXECUTION_EVENTS = """
+query ExecutionEvents($id: String!, $after: Int, $limit: Int) {
+  executionEvents(execution_id: $id, after_seq: $after, limit: $limit)
+}"""
+
+COMPILE_DIAGRAM = """
+query CompileDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL) {
+  compileDiagram(source: $source, path: $path, format: $format)
+}"""
+
+EXECUTION_UPDATES = """
+subscription ExecutionUpdates($id: String!, $last_seq: Int) {
+  executionUpdates(execution_id: $id, last_seq: $last_seq) {
+    type execution_id node_id node_name node_type status error timestamp seq data
+  }
+}"""
