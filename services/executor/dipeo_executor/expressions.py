@@ -63,7 +63,7 @@ def parse(text: str) -> Expression:
 
 def _syntax_hint(line: str, error: SyntaxError) -> str:
     if "{{" in line:
-        return "names stand without braces here: write name, not {{name}}"
+        return NO_BRACES
     if "=" in line.replace("==", "").replace("!=", "").replace("<=", "").replace(">=", ""):
         return "an assignment is not an expression; to compare write =="
     return f"is not an expression: {error.msg}"
@@ -133,6 +133,7 @@ PLAIN = (
     *(ast.Name, ast.BoolOp, ast.Compare, ast.IfExp, ast.Subscript, ast.Slice, ast.List, ast.Tuple, ast.Set, ast.Dict),
     *COMPREHENSIONS,
 )
+NO_BRACES = "names stand without braces here: write name, not {{name}}"
 NAMES_OF_FORMS = {
     "Lambda": "lambda",
     "JoinedStr": "an f-string",
@@ -180,6 +181,8 @@ def _refusal(node: ast.AST) -> str:
             return "only a named function or method can be called"
         case ast.comprehension(is_async=is_async):
             return "async is not available" if is_async else ""
+        case ast.Set(elts=[ast.Set()]):
+            return NO_BRACES
         case ast.Dict(keys=keys):
             return "unpacking with ** is not available" if None in keys else ""
         case ast.expr() if not isinstance(node, PLAIN):
