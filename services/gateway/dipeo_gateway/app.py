@@ -15,10 +15,10 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
-from dipeo_gateway import schema
 from dipeo_gateway.backend import Backend
 from dipeo_gateway.context import Activity, Context
 from dipeo_gateway.edge import Edge, Rules, error_body
+from dipeo_gateway.schema import Schema, build_schema
 from dipeo_gateway.version import VERSION
 
 INIT_TIMEOUT_S = 10
@@ -27,7 +27,7 @@ _CODES = {404: "NOT_FOUND", 405: "NOT_SUPPORTED", 413: "BAD_INPUT"}
 
 
 def build(backend: Backend, activity: Activity, rules: Rules, *, base: str, introspection: bool) -> ASGIApp:
-    graphql = _GraphQL(schema.build(introspection=introspection), backend, activity, rules, base)
+    graphql = _GraphQL(build_schema(introspection=introspection), backend, activity, rules, base)
     routes: list[BaseRoute] = [Route("/graphql", graphql), WebSocketRoute("/graphql", graphql)]
     app = FastAPI(routes=routes, openapi_url=None)
 

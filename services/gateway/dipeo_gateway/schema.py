@@ -149,7 +149,7 @@ class Schema(strawberry.Schema):
         """CodedErrors logs what nobody expected; Strawberry would log refusals with a stack as well."""
 
 
-def build(*, introspection: bool) -> Schema:
+def build_schema(*, introspection: bool) -> Schema:
     return Schema(
         Query,
         Mutation,
