@@ -1,0 +1,111 @@
+"""Every error of the store.
+
+dipeo_kit.errors.Conflict
+├── Refused             an append that changes nothing; `reason` tells the writer what to do
+│   ├── Fenced          stop: another executor holds the execution, or nobody does
+│   ├── SeqMismatch     reload: the journal went on without you
+│   ├── Terminal        stop: the execution has ended
+│   ├── IllegalTransition  a mistake of the writer
+│   └── TooLarge        an event beyond the limit
+├── NotLegalNow         a signal or answer that came too late (reason CONFLICT)
+└── SessionLost         the session was given up; open a new one
+dipeo_kit.errors.BadInput
+└── InvalidEvent        an event nobody could read
+dipeo_kit.errors.NotFound
+├── UnknownExecution
+└── NothingAsked
+dipeo_kit.errors.Overloaded
+├── SlowReader          watch again from the last seq (reason RESYNC_REQUIRED)
+└── DiskFull
+dipeo_kit.errors.Unavailable
+├── DatabaseFailed      the database does not do what was asked; the log says more
+└── Unusable            the database cannot be opened: in use, unwritable, damaged, newer
+"""
+
+from dipeo_kit.errors import BadInput, Conflict, NotFound, Overloaded, Unavailable
+
+
+class Refused(Conflict):
+    """The append changed nothing."""
+
+
+class Fenced(Refused):
+    reason = "FENCED"
+
+    def __init__(self, execution_id: str, *, fence: int, current: int) -> None:
+        super().__init__(f"execution {execution_id}: fence {fence} is not the holder's, the current one is {current}")
+        self.execution_id, self.fence, self.current = execution_id, fence, current
+
+
+class SeqMismatch(Refused):
+    reason = "SEQ_MISMATCH"
+
+    def __init__(self, execution_id: str, *, expected_seq: int, head_seq: int) -> None:
+        super().__init__(f"execution {execution_id}: expected head {expected_seq}, the journal is at {head_seq}")
+        self.execution_id, self.expected_seq, self.head_seq = execution_id, expected_seq, head_seq
+
+
+class Terminal(Refused):
+    reason = "TERMINAL"
+
+    def __init__(self, execution_id: str, status: str) -> None:
+        super().__init__(f"execution {execution_id} has ended ({status}); nothing can follow")
+        self.execution_id, self.status = execution_id, status
+
+
+class IllegalTransition(Refused):
+    reason = "TRANSITION"
+
+    def __init__(self, execution_id: str, event: str, why: str) -> None:
+        super().__init__(f"execution {execution_id}: {event} is not legal here: {why}")
+        self.execution_id, self.event = execution_id, event
+
+
+class TooLarge(Refused):
+    reason = "TOO_LARGE"
+
+    def __init__(self, execution_id: str, event: str, *, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"execution {execution_id}: {event} has {size_bytes} bytes, at most {limit_bytes} are allowed")
+        self.execution_id, self.size_bytes = execution_id, size_bytes
+
+
+class NotLegalNow(Conflict):
+    reason = "CONFLICT"
+
+
+class SessionLost(Conflict):
+    reason = "SESSION_LOST"
+
+
+class InvalidEvent(BadInput):
+    reason = "INVALID"
+
+
+class UnknownExecution(NotFound):
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(f"no execution {execution_id}")
+        self.execution_id = execution_id
+
+
+class NothingAsked(NotFound):
+    """No question was ever asked there."""
+
+
+class SlowReader(Overloaded):
+    reason = "RESYNC_REQUIRED"
+
+    def __init__(self, execution_id: str, last_seq: int) -> None:
+        super().__init__(f"watch of {execution_id}: the reader is too slow; watch again from seq {last_seq}")
+        self.execution_id, self.last_seq = execution_id, last_seq
+
+
+class DiskFull(Overloaded):
+    """Writes wait until there is room; reads go on."""
+
+
+class DatabaseFailed(Unavailable):
+    """The cause is in the log; users see the sentence only."""
+
+
+class Unusable(Unavailable):
+    """Names the file and what would help."""

@@ -1,0 +1,113 @@
+"""The rules of appending, pure: may these events follow, and are they news? (spec/store.md §16.2, I3, I4, I6)
+
+What they change is decided in projection.py; the SQL that reads a Head and writes the changes is the backend's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dipeo_store import errors
+from dipeo_store.model import TERMINAL, Append, Appended, Event
+
+# Values are at most 1 MiB each (decision 44); one event may carry several: output, alternate, variables, meta.
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+BACKOFF_S = (0, 5, 30, 120, 600)
+
+
+class RunKey(NamedTuple):
+    node_id: str
+    iteration: int
+    attempt: int
+
+
+class RunFacts(NamedTuple):
+    status: str
+    label: str
+    type: str
+    person_id: str
+
+
+@dataclass(slots=True)
+class Head:
+    """Where an execution stands, and what is known of the node runs and questions that the events at hand name."""
+
+    execution: int
+    execution_id: str
+    status: str
+    head_seq: int
+    fence: int
+    claimed: bool
+    runs: dict[RunKey, RunFacts] = field(default_factory=dict)
+    interactions: dict[str, str] = field(default_factory=dict)  # id -> status
+
+
+def needs_history(head: Head, append: Append) -> bool:
+    """Whether `judge` must know which of the events are journaled already: only for repeats and late comers."""
+    return head.status in TERMINAL or append.expected_seq != head.head_seq
+
+
+def judge(head: Head, append: Append, known: Mapping[bytes, int]) -> Appended | None:
+    """None when the events are to be journaled; an answer when they already are.
+
+    `known` has the seqs of those of the events that are journaled (see needs_history).
+    Raises Fenced, SeqMismatch, Terminal, TooLarge.
+    """
+    seqs = [known.get(event.event_id, 0) for event in append.events]
+    if head.status in TERMINAL:
+        if seqs and all(seqs):
+            return Appended(seqs[-1], duplicate=True)
+        raise errors.Terminal(head.execution_id, head.status)
+    if append.fence != head.fence or not head.claimed:
+        raise errors.Fenced(head.execution_id, fence=append.fence, current=head.fence)
+    if append.expected_seq != head.head_seq:
+        first = append.expected_seq + 1
+        if seqs and seqs == list(range(first, first + len(seqs))):
+            return Appended(seqs[-1], duplicate=True)
+        raise errors.SeqMismatch(head.execution_id, expected_seq=append.expected_seq, head_seq=head.head_seq)
+    for event in append.events:
+        if len(event.payload) > MAX_EVENT_BYTES:
+            raise errors.TooLarge(
+                head.execution_id, event.type, size_bytes=len(event.payload), limit_bytes=MAX_EVENT_BYTES
+            )
+    return None
+
+
+def run_key(event: Event) -> RunKey | None:
+    """The node run an event is about, None for others."""
+    if event.type == "node.skipped":
+        return RunKey(event.node_id, 0, 1)
+    if event.type in _OF_A_RUN:
+        return RunKey(event.node_id, event.body.get("iteration", 0), event.body.get("attempt", 0))
+    return None
+
+
+_OF_A_RUN = frozenset({"node.started", "node.completed", "node.failed", "node.retrying", "node.aborted"})
+
+
+def runs_named(events: Iterable[Event]) -> set[RunKey]:
+    """Node runs whose facts `project` will ask for."""
+    keys = {key for key in map(run_key, events) if key}
+    retried = {
+        RunKey(event.node_id, event.body.get("iteration", 0), event.body.get("attempt", 0) - 1)
+        for event in events
+        if event.type == "node.retrying"
+    }
+    return keys | retried
+
+
+def interactions_named(events: Iterable[Event]) -> set[str]:
+    """Questions whose status `project` will ask for."""
+    return {event.body.get("interaction_id", "") for event in events if event.type.startswith("interaction.")}
+
+
+def backoff_us(losses: int) -> int:
+    """How long an execution waits after its holder was lost for the n-th time in a row. (§16.6)"""
+    return BACKOFF_S[min(losses, len(BACKOFF_S)) - 1] * 1_000_000
+
+
+def ends_execution(event: Event) -> bool:
+    return event.type in _LAST
+
+
+_LAST = frozenset({"execution.completed", "execution.failed", "execution.aborted", "execution.maxiter"})

@@ -1,0 +1,210 @@
+"""What the store speaks about: plain values, known to every backend. Times are microseconds since 1970 UTC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+Status = Literal["pending", "running", "paused", "completed", "failed", "aborted", "maxiter_reached"]
+TERMINAL: frozenset[str] = frozenset({"completed", "failed", "aborted", "maxiter_reached"})
+
+
+class Json:
+    """JSON text that is carried, not read. Checked where it came in."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+
+class Event(NamedTuple):
+    """One entry of a journal. `body` and `payload` say the same: for projections, and as stored."""
+
+    event_id: bytes  # 16
+    type: str  # "node.started"
+    at: int
+    body: Mapping[str, Any]  # JSON fields are Json when fresh from a writer, plain values when read back
+    payload: str
+    seq: int = 0  # 0 = not journaled yet
+
+    @property
+    def node_id(self) -> str:
+        node_id: str = self.body.get("node_id", "")
+        return node_id
+
+
+class Append(NamedTuple):
+    execution_id: str
+    fence: int
+    expected_seq: int
+    events: tuple[Event, ...]
+
+
+class Appended(NamedTuple):
+    head_seq: int
+    duplicate: bool
+
+
+class Published(NamedTuple):
+    """Events that are durable now, for those who watch."""
+
+    execution_id: str
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    execution_id: str
+    diagram_id: str
+    diagram_name: str
+    source: bytes
+    source_hash: str
+    origin: str
+    principal: str
+    trace_parent: str
+    idempotency_key: str  # "" = none
+    idempotency_hash: str
+    session_id: str  # "" = queue it
+    created: Event  # seq 1
+
+
+class Usage(NamedTuple):
+    input: int
+    output: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    id: int
+    execution_id: str
+    status: str
+    diagram_id: str
+    diagram_name: str
+    source_hash: str
+    variables: str | None  # JSON text, as are options, error, result
+    options: str | None
+    origin: str
+    principal: str
+    trace_parent: str
+    error: str | None
+    result: str | None
+    result_is_error: bool
+    warnings: tuple[str, ...]
+    head_seq: int
+    attempts: int
+    usage: Usage
+    runs_done: int
+    runs_failed: int
+    created_at: int
+    started_at: int | None
+    ended_at: int | None
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRun:
+    node_id: str
+    label: str
+    type: str
+    iteration: int
+    attempt: int
+    status: str
+    waiting: bool
+    started_at: int
+    ended_at: int | None
+    usage: Usage
+    model: str
+    person_id: str
+    start_seq: int
+    ended_by: str  # type of the event that ended it, "" = running, or ended with the execution
+    outcome: Mapping[str, Any]  # body of that event
+
+
+class Interaction(NamedTuple):
+    interaction_id: str
+    execution_id: str
+    node_id: str
+    label: str
+    iteration: int
+    prompt: str
+    context: str
+    default_value: str
+    status: str  # open, answered, expired, cancelled
+    opened_at: int
+    expires_at: int | None
+    closed_at: int | None
+    response: str
+    responder: str
+
+
+class Message(NamedTuple):
+    seq: int
+    message_id: str
+    node_id: str
+    iteration: int
+    person_id: str
+    from_id: str
+    to_id: str
+    role: str
+    content: str
+    token_count: int
+    created_at: int
+
+
+class Signal(NamedTuple):
+    execution_id: str
+    signal_id: str
+    kind: str  # abort, answer
+    payload: Mapping[str, str]  # the fields of Abort or Answer
+
+
+class Work(NamedTuple):
+    """An execution given to a session, with the signals that wait for its holder."""
+
+    execution_id: str
+    fence: int
+    head_seq: int
+    recovery: bool
+    signals: tuple[Signal, ...] = ()
+
+
+class Created(NamedTuple):
+    execution: Execution
+    created: bool
+    claim: Work | None
+
+
+class Posted(NamedTuple):
+    """A signal that is in the inbox; `holder` is the session to tell, "" = nobody, or there is nothing to tell."""
+
+    execution: Execution
+    signal: Signal
+    holder: str
+
+
+class Answered(NamedTuple):
+    interaction: Interaction
+    signal: Signal
+    holder: str
+
+
+class JournalPage(NamedTuple):
+    events: tuple[Event, ...]
+    head_seq: int
+    terminal: bool  # the execution has ended; head_seq is its last
+
+
+class Recovery(NamedTuple):
+    execution: Execution
+    source: bytes
+    signals: tuple[Signal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    statuses: tuple[str, ...] = ()
+    diagram_id: str = ""
+    started_after: int | None = None
+    started_before: int | None = None
+    id_prefix: str = ""

@@ -1,0 +1,200 @@
+"""dipeo.store.v1.StoreService on the wire: convert, call, convert. Rules: journal.py. SQL: backends/."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from grpc import aio
+
+from dipeo_kit.errors import BadInput, Overloaded
+from dipeo_kit.rpc import MAX_MESSAGE_BYTES
+from dipeo_protos.store.v1 import store_pb2 as pb
+from dipeo_protos.store.v1 import store_pb2_grpc
+from dipeo_store import wire
+from dipeo_store.backends import Backend, Clock
+from dipeo_store.model import Append, Execution, Signal, Work
+from dipeo_store.sessions import ExecutorSession, Sessions
+from dipeo_store.watchers import Watchers
+
+Context = aio.ServicerContext[Any, Any]
+NAME = "dipeo.store.v1.StoreService"
+
+
+class StoreService(store_pb2_grpc.StoreServiceServicer):
+    def __init__(
+        self,
+        backend: Backend,
+        sessions: Sessions,
+        watchers: Watchers,
+        *,
+        clock: Clock,
+        heartbeat_s: float,
+        lost_s: float,
+    ) -> None:
+        self._backend, self._sessions, self._watchers = backend, sessions, watchers
+        self._clock, self._heartbeat_s, self._lost_s = clock, heartbeat_s, lost_s
+
+    # --- executions ---
+
+    async def CreateExecution(self, request: pb.CreateExecutionRequest, context: Context) -> pb.CreateExecutionResponse:
+        created = await self._backend.create(wire.new_execution_from_pb(request, at=self._clock()))
+        if created.claim is None:
+            self._sessions.work_may_be_ready()
+        return pb.CreateExecutionResponse(
+            execution=wire.execution_to_pb(created.execution),
+            created=created.created,
+            claim=wire.work_to_pb(created.claim) if created.claim else None,
+        )
+
+    async def GetExecution(self, request: pb.GetExecutionRequest, context: Context) -> pb.GetExecutionResponse:
+        execution_id = wire.checked_id(request.execution_id)
+        response = pb.GetExecutionResponse(execution=wire.execution_to_pb(await self._backend.execution(execution_id)))
+        if request.include_node_runs:
+            response.node_runs.extend(map(wire.node_run_to_pb, await self._backend.node_runs(execution_id)))
+        if request.include_interactions:
+            found = await self._backend.interactions(execution_id, open_only=False)
+            response.interactions.extend(map(wire.interaction_to_pb, found))
+        if (size := response.ByteSize()) > MAX_MESSAGE_BYTES:
+            raise Overloaded(
+                f"execution {execution_id}: its node runs have {size} bytes, one answer carries {MAX_MESSAGE_BYTES};"
+                " read the journal page by page"
+            )
+        return response
+
+    async def ListExecutions(self, request: pb.ListExecutionsRequest, context: Context) -> pb.ListExecutionsResponse:
+        limit = wire.page_size(request.page_size, default=100)
+        before = wire.pair_from_token(request.page_token)
+        found = await self._backend.executions(wire.filter_from_pb(request), before=before, limit=limit + 1)
+        page = wire.within((each, _size(each)) for each in found[:limit])
+        more = len(page) < len(found)
+        return pb.ListExecutionsResponse(
+            executions=map(wire.execution_to_pb, page),
+            next_page_token=wire.token(page[-1].created_at, page[-1].id) if more else "",
+        )
+
+    # --- the journal ---
+
+    async def Append(
+        self, request_iterator: AsyncIterator[pb.AppendRequest], context: Context
+    ) -> AsyncIterator[pb.AppendResponse]:
+        """One request at a time and so in order; what a writer sends meanwhile waits in its stream (decision 47)."""
+        async for request in request_iterator:
+            appends = wire.appends_from_pb(request)
+            outcomes = iter(await self._backend.append([each for each in appends if isinstance(each, Append)]))
+            yield pb.AppendResponse(
+                results=[
+                    wire.append_result_to_pb(asked.execution_id, next(outcomes) if isinstance(each, Append) else each)
+                    for asked, each in zip(request.appends, appends, strict=True)
+                ]
+            )
+
+    async def ReadJournal(self, request: pb.ReadJournalRequest, context: Context) -> pb.ReadJournalResponse:
+        limit = wire.page_size(request.limit, default=500)
+        execution_id = wire.checked_id(request.execution_id)
+        page = await self._backend.journal(execution_id, after_seq=request.after_seq, limit=limit)
+        return pb.ReadJournalResponse(
+            events=map(wire.event_to_pb, page.events), head_seq=page.head_seq, terminal=page.terminal
+        )
+
+    async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.WatchResponse]:
+        execution_id = wire.checked_id(request.execution_id)
+        async for events in self._watchers.watch(self._backend, execution_id, request.after_seq):
+            for batch in wire.batches(events):
+                yield pb.WatchResponse(events=batch)
+
+    async def LoadForRecovery(
+        self, request: pb.LoadForRecoveryRequest, context: Context
+    ) -> AsyncIterator[pb.LoadForRecoveryResponse]:
+        execution_id = wire.checked_id(request.execution_id)
+        recovery = await self._backend.recovery(execution_id, request.fence)
+        yield pb.LoadForRecoveryResponse(
+            header=pb.RecoveryHeader(
+                execution=wire.execution_to_pb(recovery.execution),
+                source=recovery.source,
+                signals=map(wire.signal_to_pb, recovery.signals),
+            )
+        )
+        last = 0
+        while last < recovery.execution.head_seq:
+            page = await self._backend.journal(execution_id, after_seq=last, limit=500)
+            yield pb.LoadForRecoveryResponse(events=map(wire.event_to_pb, page.events))
+            last = page.events[-1].seq
+
+    # --- sessions ---
+
+    async def Session(
+        self, request_iterator: AsyncIterator[pb.SessionRequest], context: Context
+    ) -> AsyncIterator[pb.SessionResponse]:
+        first = await anext(request_iterator, None)
+        if first is None or first.WhichOneof("kind") != "open":
+            raise BadInput("a session starts with `open`")
+        session = await self._sessions.open(first.open.executor, first.open.version)
+        # however the stream ends: a generator that waits at `yield` would learn of it late
+        context.add_done_callback(lambda _context: self._sessions.lose(session))  # type: ignore[arg-type]
+        opened = pb.SessionOpened(session_id=session.session_id, heartbeat_s=self._heartbeat_s, lost_s=self._lost_s)
+        yield pb.SessionResponse(opened=opened)
+        listening = asyncio.create_task(self._listen(session, request_iterator))
+        try:
+            async for item in session.deliveries():
+                yield _delivery(item)
+        finally:
+            listening.cancel()
+
+    async def _listen(self, session: ExecutorSession, requests: AsyncIterator[pb.SessionRequest]) -> None:
+        async for request in requests:
+            match request.WhichOneof("kind"):
+                case "heartbeat":
+                    self._sessions.heartbeat(session, request.heartbeat.free_slots)
+                case "release":
+                    await self._sessions.release(session, request.release.execution_id, request.release.fence)
+                case "close":
+                    self._sessions.close(session)
+                    return
+        self._sessions.lose(session)
+
+    # --- signals, questions, messages ---
+
+    async def PostSignal(self, request: pb.PostSignalRequest, context: Context) -> pb.PostSignalResponse:
+        posted = await self._backend.post_signal(wire.signal_from_pb(request))
+        self._sessions.tell(posted.holder, posted.signal)
+        return pb.PostSignalResponse(execution=wire.execution_to_pb(posted.execution))
+
+    async def AnswerInteraction(
+        self, request: pb.AnswerInteractionRequest, context: Context
+    ) -> pb.AnswerInteractionResponse:
+        answered = await self._backend.answer(
+            wire.checked_id(request.execution_id),
+            node=request.node_id,
+            interaction_id=request.interaction_id,
+            response=wire.checked_response(request.response),
+            responder=request.responder,
+        )
+        self._sessions.tell(answered.holder, answered.signal)
+        return pb.AnswerInteractionResponse(interaction=wire.interaction_to_pb(answered.interaction))
+
+    async def ListInteractions(
+        self, request: pb.ListInteractionsRequest, context: Context
+    ) -> pb.ListInteractionsResponse:
+        execution_id = wire.checked_id(request.execution_id)
+        found = await self._backend.interactions(execution_id, open_only=request.open_only)
+        return pb.ListInteractionsResponse(interactions=map(wire.interaction_to_pb, found))
+
+    async def ListMessages(self, request: pb.ListMessagesRequest, context: Context) -> pb.ListMessagesResponse:
+        limit = wire.page_size(request.page_size, default=100)
+        after = wire.token_from(request.page_token, 1) or (0,)
+        found = await self._backend.messages(wire.checked_id(request.execution_id), after_seq=after[0], limit=limit + 1)
+        page = wire.within((each, len(each.content)) for each in found[:limit])
+        return pb.ListMessagesResponse(
+            messages=map(wire.message_to_pb, page),
+            next_page_token=wire.token(page[-1].seq) if len(page) < len(found) else "",
+        )
+
+
+def _delivery(item: Work | Signal) -> pb.SessionResponse:
+    if isinstance(item, Work):
+        return pb.SessionResponse(work=wire.work_to_pb(item))
+    return pb.SessionResponse(signal=wire.signal_to_pb(item))
+
+
+def _size(execution: Execution) -> int:
+    return sum(len(text) for text in (execution.variables, execution.options, execution.result) if text) + 500

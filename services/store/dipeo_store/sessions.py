@@ -1,0 +1,167 @@
+"""Executors that are connected: who is alive, who gets which work, who is told of which signal. (§16.4)"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from dipeo_kit import ids, logs
+from dipeo_kit.errors import DipeoError, Unavailable
+from dipeo_store.backends import Backend, Clock
+from dipeo_store.errors import SessionLost
+from dipeo_store.model import Signal, Work
+
+log = logs.get(__name__)
+
+RETRY_S = 1.0  # after the database failed the dispatcher
+
+
+class ExecutorSession:
+    """One executor process, as long as its stream lives."""
+
+    def __init__(
+        self, session_id: str, executor: str, on_late: Callable[["ExecutorSession"], None], lost_s: float
+    ) -> None:
+        self.session_id, self.executor = session_id, executor
+        self.free_slots = 0
+        self.outbox: asyncio.Queue[Work | Signal | DipeoError | None] = asyncio.Queue()
+        self._on_late, self._lost_s = on_late, lost_s
+        self._watchdog = asyncio.get_running_loop().call_later(lost_s, on_late, self)
+
+    def heard(self) -> None:
+        """A sign of life."""
+        self._watchdog.cancel()
+        self._watchdog = asyncio.get_running_loop().call_later(self._lost_s, self._on_late, self)
+
+    def quiet(self) -> None:
+        self._watchdog.cancel()
+
+    async def deliveries(self) -> AsyncIterator[Work | Signal]:
+        """What to send, until the session is over. Raises what ended it, if not the executor itself."""
+        while (item := await self.outbox.get()) is not None:
+            if isinstance(item, DipeoError):
+                raise item
+            yield item
+
+
+class Sessions:
+    """The sessions of this store process, and the one task that gives work to them."""
+
+    def __init__(self, backend: Backend, clock: Clock, *, lost_s: float) -> None:
+        self._backend, self._clock, self._lost_s = backend, clock, lost_s
+        self._alive: dict[str, ExecutorSession] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopped = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Give work while the block runs; at its end every stream ends and nothing is taken from anybody:
+        the next store finds the sessions lost.
+        """
+        dispatcher = asyncio.create_task(self._dispatch())
+        try:
+            yield
+        finally:
+            self._stopped = True
+            for session in self._alive.values():
+                session.quiet()
+                session.outbox.put_nowait(Unavailable("the store is stopping; open a session with the next one"))
+            self._alive.clear()
+            dispatcher.cancel()
+            await asyncio.gather(dispatcher, *self._ending, return_exceptions=True)
+
+    async def open(self, executor: str, version: str) -> ExecutorSession:
+        if self._stopped:
+            raise Unavailable("the store is stopping; open a session with the next one")
+        session_id = ids.new_hex()
+        await self._backend.open_session(session_id, executor, version)
+        session = ExecutorSession(session_id, executor, self._late, self._lost_s)
+        self._alive[session_id] = session
+        log.info("session.opened", session_id=session_id, executor=executor)
+        return session
+
+    def heartbeat(self, session: ExecutorSession, free_slots: int) -> None:
+        session.heard()
+        session.free_slots = free_slots
+        self.work_may_be_ready()
+
+    async def release(self, session: ExecutorSession, execution_id: str, fence: int) -> None:
+        session.heard()
+        await self._backend.release(session.session_id, execution_id, fence)
+        self.work_may_be_ready()
+
+    def tell(self, session_id: str, signal: Signal) -> None:
+        """Pass a durable signal on; when the session has just gone, the next holder finds it in the inbox."""
+        if session := self._alive.get(session_id):
+            session.outbox.put_nowait(signal)
+
+    def work_may_be_ready(self) -> None:
+        self._wake.set()
+
+    def close(self, session: ExecutorSession) -> None:
+        """The executor says goodbye: what it still holds is free at once."""
+        self._end(session, lost=False)
+
+    def lose(self, session: ExecutorSession) -> None:
+        """The stream broke. Nothing happens to a session that is over already."""
+        self._end(session, lost=True)
+
+    def _late(self, session: ExecutorSession) -> None:
+        session.outbox.put_nowait(
+            SessionLost(f"session {session.session_id}: no heartbeat for {self._lost_s:g} s; open a new one")
+        )
+        self._end(session, lost=True)
+
+    def _end(self, session: ExecutorSession, *, lost: bool) -> None:
+        if self._alive.pop(session.session_id, None) is None:
+            return
+        session.quiet()
+        session.outbox.put_nowait(None)
+        log.info("session.ended", session_id=session.session_id, executor=session.executor, lost=lost)
+        task = asyncio.create_task(self._give_back(session, lost=lost))  # outlives the stream that ended
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _give_back(self, session: ExecutorSession, *, lost: bool) -> None:
+        while True:
+            try:
+                await self._backend.end_session(session.session_id, lost=lost)
+            except DipeoError as error:
+                if self._stopped:
+                    return
+                log.error("session.not_ended", session_id=session.session_id, error=str(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.work_may_be_ready()
+                return
+
+    async def _dispatch(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                wait_s = await self._give_work()
+            except DipeoError as error:
+                log.error("work.not_given", error=str(error))
+                wait_s = RETRY_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+
+    async def _give_work(self) -> float | None:
+        """Fill free slots, the emptiest session first; seconds until it is worth looking again, None = until woken."""
+        due = await self._backend.next_due() if any(each.free_slots > 0 for each in self._alive.values()) else None
+        if due is None or due > self._clock():
+            return None if due is None else (due - self._clock()) / 1_000_000
+        for session in sorted(self._alive.values(), key=lambda each: -each.free_slots):
+            if session.free_slots > 0 and session.session_id in self._alive:
+                with contextlib.suppress(SessionLost):
+                    self._deliver(session, await self._backend.claim(session.session_id, session.free_slots))
+        return 0 if any(each.free_slots > 0 for each in self._alive.values()) else None
+
+    def _deliver(self, session: ExecutorSession, works: list[Work]) -> None:
+        session.free_slots -= len(works)
+        for work in works:
+            session.outbox.put_nowait(work)
+            for signal in work.signals:
+                session.outbox.put_nowait(signal)

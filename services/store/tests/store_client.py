@@ -1,0 +1,226 @@
+"""A store as its users see it: the real service on a unix socket, one database per test, backend by backend."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from dipeo_kit import ids, rpc
+from dipeo_protos.store.v1 import events_pb2 as ev
+from dipeo_protos.store.v1 import store_pb2 as pb
+from dipeo_protos.store.v1 import store_pb2_grpc
+from dipeo_store.main import Settings, running
+
+PATIENCE_S = 10.0
+
+
+class Clock:
+    """The real one, until a test moves it."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> int:
+        return int((time.time() + self.ahead_s) * 1_000_000)
+
+
+def event(field: str, **body: Any) -> ev.Event:
+    """event("node_started", node_id="A", attempt=1): a fresh event id and the present time."""
+    message = getattr(ev.Event(), field).__class__(**body)
+    made = ev.Event(event_id=ids.new_hex(), **{field: message})
+    made.at.GetCurrentTime()
+    return made
+
+
+def started(node: str, iteration: int = 0, attempt: int = 1, **more: Any) -> ev.Event:
+    more = {"label": node.title(), "type": "code_job"} | more
+    return event("node_started", node_id=node, iteration=iteration, attempt=attempt, **more)
+
+
+def completed(node: str, iteration: int = 0, attempt: int = 1, output: bytes = b"1", **more: Any) -> ev.Event:
+    return event("node_completed", node_id=node, iteration=iteration, attempt=attempt, output_json=output, **more)
+
+
+class Session:
+    """An executor's session stream; `inbox` has what the store sent."""
+
+    def __init__(self, client: "Client", executor: str) -> None:
+        self._client, self._executor = client, executor
+        self._requests: asyncio.Queue[pb.SessionRequest | None] = asyncio.Queue()
+        self.session_id = ""
+
+    async def __aenter__(self) -> "Session":
+        self.call = self._client.stub.Session(self._sent())
+        self._requests.put_nowait(pb.SessionRequest(open=pb.OpenSession(executor=self._executor)))
+        self.opened = (await self.next()).opened
+        self.session_id = self.opened.session_id
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.call.cancel()
+        with contextlib.suppress(asyncio.CancelledError, rpc.aio.AioRpcError):
+            await self.call.code()
+
+    async def _sent(self) -> AsyncIterator[pb.SessionRequest]:
+        while (request := await self._requests.get()) is not None:
+            yield request
+
+    async def next(self) -> pb.SessionResponse:
+        async with asyncio.timeout(PATIENCE_S):
+            response = await self.call.read()
+        assert response is not rpc.aio.EOF, "the session has ended"
+        return response
+
+    async def work(self) -> pb.Work:
+        response = await self.next()
+        assert response.WhichOneof("kind") == "work", response
+        return response.work
+
+    def free(self, slots: int) -> None:
+        self._requests.put_nowait(pb.SessionRequest(heartbeat=pb.Heartbeat(free_slots=slots)))
+
+    def release(self, work: pb.Work) -> None:
+        release = pb.Release(execution_id=work.execution_id, fence=work.fence)
+        self._requests.put_nowait(pb.SessionRequest(release=release))
+
+    async def close(self) -> None:
+        self._requests.put_nowait(pb.SessionRequest(close=pb.CloseSession()))
+        async with asyncio.timeout(PATIENCE_S):
+            assert await self.call.read() is rpc.aio.EOF
+
+    async def lose(self) -> None:
+        """As when the executor dies: the connection is cut."""
+        self.call.cancel()
+
+
+class Writer:
+    """An append stream of its own."""
+
+    def __init__(self, client: "Client") -> None:
+        self.call = client.stub.Append()
+        self._turn = asyncio.Lock()
+
+    async def append(self, *appends: pb.ExecutionAppend) -> list[pb.AppendResult]:
+        async with self._turn:
+            with rpc.translated():
+                await self.call.write(pb.AppendRequest(appends=appends))
+                async with asyncio.timeout(PATIENCE_S):
+                    response = await self.call.read()
+        return list(response.results)
+
+
+class Client:
+    """What tests do with a store, in one place; errors come back as dipeo_kit.errors."""
+
+    def __init__(self, channel: Any) -> None:
+        self.stub = store_pb2_grpc.StoreServiceStub(channel)
+        self._writer: Writer | None = None
+
+    async def create(self, **fields: Any) -> pb.CreateExecutionResponse:
+        fields = {"execution_id": ids.new_execution_id(), "source": b"nodes: []", "origin": "test"} | fields
+        return await rpc.call(self.stub.CreateExecution, pb.CreateExecutionRequest(**fields))
+
+    async def running(self, session: Session, **fields: Any) -> pb.Work:
+        """A new execution, held by `session` and started; head_seq is up to date."""
+        work = (await self.create(session_id=session.session_id, **fields)).claim
+        work.head_seq = (await self.append(work, event("execution_started"))).head_seq
+        return work
+
+    async def append(self, work: pb.Work, *events: ev.Event, expected_seq: int | None = None) -> pb.AppendResult:
+        """Append as the holder; moves work.head_seq on when accepted."""
+        self._writer = self._writer or Writer(self)
+        (result,) = await self._writer.append(append_of(work, *events, expected_seq=expected_seq))
+        if not result.reason:
+            work.head_seq = result.head_seq
+        return result
+
+    async def get(self, execution_id: str) -> pb.GetExecutionResponse:
+        request = pb.GetExecutionRequest(execution_id=execution_id, include_node_runs=True, include_interactions=True)
+        return await rpc.call(self.stub.GetExecution, request)
+
+    async def status(self, execution_id: str) -> str:
+        status = (await self.get(execution_id)).execution.status
+        return pb.ExecutionStatus.Name(status).removeprefix("EXECUTION_STATUS_").lower()
+
+    async def journal(self, execution_id: str, after_seq: int = 0) -> list[ev.Event]:
+        found: list[ev.Event] = []
+        while True:
+            request = pb.ReadJournalRequest(execution_id=execution_id, after_seq=after_seq)
+            page = await rpc.call(self.stub.ReadJournal, request)
+            found += page.events
+            if not page.events or page.events[-1].seq >= page.head_seq:
+                return found
+            after_seq = page.events[-1].seq
+
+    async def types(self, execution_id: str) -> list[str]:
+        return [str(each.WhichOneof("body")) for each in await self.journal(execution_id)]
+
+    async def watch(self, execution_id: str, after_seq: int = 0) -> AsyncIterator[ev.Event]:
+        request = pb.WatchRequest(execution_id=execution_id, after_seq=after_seq)
+        with rpc.translated():
+            async for response in self.stub.Watch(request):
+                for each in response.events:
+                    yield each
+
+    async def abort(self, execution_id: str, signal_id: str = "") -> pb.Execution:
+        request = pb.PostSignalRequest(
+            execution_id=execution_id, signal_id=signal_id or ids.new_hex(), abort=pb.Abort(reason="stop it")
+        )
+        return (await rpc.call(self.stub.PostSignal, request)).execution
+
+    async def answer(self, execution_id: str, **fields: Any) -> pb.Interaction:
+        request = pb.AnswerInteractionRequest(execution_id=execution_id, **fields)
+        return (await rpc.call(self.stub.AnswerInteraction, request)).interaction
+
+    async def recover(self, work: pb.Work) -> tuple[pb.RecoveryHeader, list[ev.Event]]:
+        request = pb.LoadForRecoveryRequest(execution_id=work.execution_id, fence=work.fence)
+        with rpc.translated():
+            responses = [response async for response in self.stub.LoadForRecovery(request)]
+        return responses[0].header, [each for response in responses for each in response.events]
+
+    async def eventually(self, execution_id: str, wanted: str) -> None:
+        """Wait until the journal has an event of that type."""
+        async with asyncio.timeout(PATIENCE_S):
+            async for each in self.watch(execution_id):
+                if each.WhichOneof("body") == wanted:
+                    return
+        raise AssertionError(f"{execution_id} ended without {wanted}")
+
+
+def append_of(work: pb.Work, *events: ev.Event, expected_seq: int | None = None) -> pb.ExecutionAppend:
+    return pb.ExecutionAppend(
+        execution_id=work.execution_id,
+        fence=work.fence,
+        expected_seq=work.head_seq if expected_seq is None else expected_seq,
+        events=events,
+    )
+
+
+class Store(Client):
+    """A running store that a test may stop and start again on the same database."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings, self.clock = settings, clock
+        self._sockets: Iterator[int] = itertools.count()
+        self._stack = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        address = f"{self.settings.listen}.{next(self._sockets)}"
+        settings = self.settings.model_copy(update={"listen": address})
+        self.address = await self._stack.enter_async_context(running(settings, clock=self.clock))
+        super().__init__(await self._stack.enter_async_context(rpc.open_channel(self.address)))
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    def session(self, executor: str = "test") -> Session:
+        return Session(self, executor)
+
+    def writer(self) -> Writer:
+        return Writer(self)
