@@ -133,14 +133,15 @@ def _listen(address: str) -> socket.socket:
     """A listening socket on "host:port". Raises BadInput, Unavailable."""
     host, colon, port = address.rpartition(":")
     host = host.strip("[]")
-    if not colon or not host or not port.isdecimal():
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise errors.BadInput(f'listen: "{address}" is not host:port, e.g. 127.0.0.1:8000')
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, int(port)), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) else "there is no such port"
-        raise errors.Unavailable(f"cannot listen on {address}: {why}; free it or choose another port") from error
+    except OSError as error:
+        raise errors.Unavailable(
+            f"cannot listen on {address}: {error.strerror}; free it or choose another port"
+        ) from error
 
 
 def _token(settings: Settings) -> str:

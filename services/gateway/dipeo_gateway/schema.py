@@ -3,21 +3,23 @@
 # mypy: disable-error-code="untyped-decorator"
 # Strawberry types its decorators as Any as soon as they are given a name.
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from math import floor
 from pathlib import Path
 from typing import TypeAlias
 
 import strawberry
-from graphql import GraphQLError
+from graphql import ASTValidationRule, GraphQLError
 from strawberry.extensions import (
+    AddValidationRules,
     DisableIntrospection,
-    MaxAliasesLimiter,
     MaxTokensLimiter,
     ParserCache,
-    QueryDepthLimiter,
     ValidationCache,
+    max_aliases,
+    query_depth_limiter,
 )
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
@@ -149,7 +151,22 @@ class Schema(strawberry.Schema):
         """CodedErrors logs what nobody expected; Strawberry would log refusals with a stack as well."""
 
 
+class _ParserCache(ParserCache):
+    """Leaves syntax errors to Strawberry's own parsing: raised from here they would pass by CodedErrors."""
+
+    def on_parse(self) -> Iterator[None]:
+        parsing = super().on_parse()
+        with suppress(GraphQLError):
+            next(parsing)
+        yield
+
+
 def build_schema(*, introspection: bool) -> Schema:
+    # Made once: the validation cache tells documents apart by the identity of the rules they were checked with.
+    limits: list[type[ASTValidationRule]] = [
+        query_depth_limiter.create_validator(MAX_DEPTH, None),
+        max_aliases.create_validator(MAX_ALIASES),
+    ]
     return Schema(
         Query,
         Mutation,
@@ -157,10 +174,9 @@ def build_schema(*, introspection: bool) -> Schema:
         config=StrawberryConfig(auto_camel_case=False),
         extensions=[
             CodedErrors,
-            lambda: QueryDepthLimiter(MAX_DEPTH),
+            lambda: AddValidationRules(limits),
             lambda: MaxTokensLimiter(MAX_TOKENS),
-            lambda: MaxAliasesLimiter(MAX_ALIASES),
-            ParserCache,
+            _ParserCache,
             ValidationCache,
             *([] if introspection else [DisableIntrospection]),
         ],

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,8 @@ class Store(store_pb2_grpc.StoreServiceServicer):
         self.requests: list[Any] = []
         self.signals: list[store_pb2.PostSignalRequest] = []
         self.resync_after: int | None = None
+        self.hangs = False
+        self.on_signal: Callable[[], Awaitable[None]] | None = None  # what an executor does about it
 
     async def add(self, *bodies: Any, status: int = store_pb2.EXECUTION_STATUS_RUNNING, **fields: Any) -> str:
         """A new execution whose journal has these events, e.g. events_pb2.NodeStarted(...)."""
@@ -77,6 +79,8 @@ class Store(store_pb2_grpc.StoreServiceServicer):
     async def GetExecution(
         self, request: store_pb2.GetExecutionRequest, context: Any
     ) -> store_pb2.GetExecutionResponse:
+        if self.hangs:
+            await asyncio.Event().wait()
         kept = self._find(request)
         return store_pb2.GetExecutionResponse(
             execution=kept.execution,
@@ -115,7 +119,8 @@ class Store(store_pb2_grpc.StoreServiceServicer):
         try:
             while True:
                 async with self.changed:
-                    await self.changed.wait_for(lambda: len(kept.events) > seen or kept.ended)
+                    while len(kept.events) == seen and not kept.ended:
+                        await self.changed.wait()
                 fresh = kept.events[seen:]
                 yield store_pb2.WatchResponse(events=fresh)
                 seen += len(fresh)
@@ -136,7 +141,11 @@ class Store(store_pb2_grpc.StoreServiceServicer):
         if kept.ended:
             raise errors.Conflict("it has ended already")
         self.signals.append(request)
-        return store_pb2.PostSignalResponse(execution=kept.execution)
+        response = store_pb2.PostSignalResponse()
+        response.execution.CopyFrom(kept.execution)
+        if self.on_signal:
+            await self.on_signal()
+        return response
 
     async def AnswerInteraction(
         self, request: store_pb2.AnswerInteractionRequest, context: Any
@@ -190,6 +199,7 @@ class Executor(executor_pb2_grpc.ExecutorServiceServicer):
         execution_id = execution_id or await self.store.add(
             events_pb2.ExecutionCreated(origin=request.origin),
             status=store_pb2.EXECUTION_STATUS_PENDING,
+            origin=request.origin,
             execution_id=request.execution_id or ids.new_execution_id(),
         )
         if request.idempotency_key:
@@ -198,30 +208,11 @@ class Executor(executor_pb2_grpc.ExecutorServiceServicer):
 
 
 def diagnostics(text: str) -> list[diagram_pb2.Diagnostic]:
-    found = []
-    if "invalid" in text:
-        found.append(
-            diagram_pb2.Diagnostic(
-                phase="VALIDATION",
-                code="V4",
-                severity=diagram_pb2.SEVERITY_ERROR,
-                message="no start node",
-                line=3,
-                column=5,
-            )
-        )
-    if "odd" in text:
-        found.append(
-            diagram_pb2.Diagnostic(
-                phase="LOAD",
-                code="L9",
-                severity=diagram_pb2.SEVERITY_WARNING,
-                message="odd",
-                label="A",
-                node_id="node_0",
-            )
-        )
-    return found
+    error, warning = diagram_pb2.SEVERITY_ERROR, diagram_pb2.SEVERITY_WARNING
+    no_start = diagram_pb2.Diagnostic(phase="VALIDATION", code="V4", severity=error, message="no start node")
+    no_start.line, no_start.column = 3, 5
+    odd = diagram_pb2.Diagnostic(phase="LOAD", code="L9", severity=warning, message="odd", label="A", node_id="node_0")
+    return [one for word, one in (("invalid", no_start), ("odd", odd)) if word in text]
 
 
 def event_of(body: Any, seq: int) -> events_pb2.Event:

@@ -7,7 +7,14 @@ from dipeo_protos.store.v1 import events_pb2 as ev
 from dipeo_protos.store.v1 import store_pb2 as pb
 
 GET = "query GetExecution($id: String!) { getExecution(execution_id: $id) { %s } }"
-LIST = "query List($filter: ExecutionFilterInput, $limit: Float, $offset: Float) { listExecutions(filter: $filter, limit: $limit, offset: $offset) { %s } }"
+LIST = """query ListExecutions($filter: ExecutionFilterInput, $limit: Float, $offset: Float) {
+  listExecutions(filter: $filter, limit: $limit, offset: $offset) { %s }
+}"""
+EVENTS = """query ExecutionEvents($id: String!, $after: Int, $limit: Int) {
+  executionEvents(execution_id: $id, after_seq: $after, limit: $limit)
+}"""
+FRAGMENT = """query GetExecution($id: String!) { getExecution(execution_id: $id) { ...Outputs } }
+fragment Outputs on ExecutionStateType { outputs }"""
 
 
 async def get(house, execution_id, fields):
@@ -139,10 +146,7 @@ async def test_only_open_questions_are_pending(house, finished):
 
 
 async def test_costly_fields_are_seen_through_fragments(house, finished):
-    query = (
-        "query($id: String!) { getExecution(execution_id: $id) { ...F } } fragment F on ExecutionStateType { outputs }"
-    )
-    answer = await ask(house.http, query, id=finished)
+    answer = await ask(house.http, FRAGMENT, id=finished)
     assert answer["data"]["getExecution"]["outputs"]["Count"] == 2
 
 
@@ -192,9 +196,8 @@ async def test_execution_events_are_the_updates_of_the_stream(house):
         ev.NodeStarted(node_id="n", label="N", type="db"),
         ev.ExecutionCompleted(result_json=b"1"),
     )
-    query = "query($id: String!, $after: Int, $limit: Int) { executionEvents(execution_id: $id, after_seq: $after, limit: $limit) }"
-    page = (await ask(house.http, query, id=execution_id, after=1, limit=1))["data"]["executionEvents"]
+    page = (await ask(house.http, EVENTS, id=execution_id, after=1, limit=1))["data"]["executionEvents"]
     assert (page["head_seq"], page["terminal"]) == (3, True)
     assert [(one["seq"], one["type"], one["node_name"]) for one in page["events"]] == [(2, "NODE_STARTED", "N")]
-    assert (await ask(house.http, query, id="exec_0"))["errors"][0]["extensions"]["code"] == "NOT_FOUND"
-    assert (await ask(house.http, query, id=execution_id, limit=0))["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+    assert (await ask(house.http, EVENTS, id="exec_0"))["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+    assert (await ask(house.http, EVENTS, id=execution_id, limit=0))["errors"][0]["extensions"]["code"] == "BAD_INPUT"
