@@ -22,7 +22,7 @@ from typing import ClassVar
 
 
 class DipeoError(Exception):
-    """Base of every expected failure. `str(error)` is written for users: subject, what is wrong, what would be right."""
+    """Base of every expected failure. `str(error)` is for users: subject, what is wrong, what would be right."""
 
     code: ClassVar[str] = "INTERNAL"
     reason: str = ""

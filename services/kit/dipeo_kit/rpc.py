@@ -179,7 +179,7 @@ def metadata() -> tuple[tuple[str, str], ...]:
 async def call(
     method: Callable[..., Awaitable[Response]], request: Request, *, timeout_s: float = DEFAULT_DEADLINE_S
 ) -> Response:
-    """One unary call with a deadline. Raises the DipeoError the server raised, Unavailable when it cannot be reached."""
+    """One unary call with a deadline. Raises the DipeoError the server raised; Unavailable: it cannot be reached."""
     with translated():
         return await method(request, timeout=timeout_s, metadata=metadata())
 
@@ -195,7 +195,7 @@ def translated() -> Iterator[None]:
 
 def error_of(error: aio.AioRpcError) -> errors.DipeoError:
     """The DipeoError a status stands for, its reason taken from google.rpc.ErrorInfo."""
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # AioRpcError has what it reads
+    status = rpc_status.from_call(error)
     reason = ""
     for detail in status.details if status else ():
         info = error_details_pb2.ErrorInfo()
