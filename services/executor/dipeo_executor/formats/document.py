@@ -110,7 +110,9 @@ def _from_yaml(text: str, report: Report) -> Document | None:
     except _TooDeep as error:
         report.add("L1", _too_much(0), mark=error.at)
     except yaml.MarkedYAMLError as error:
-        report.add("L2", _yaml_words(error, text), mark=mark_of(error.problem_mark))
+        ends_early = error.problem_mark is not None and error.problem_mark.index >= len(text)
+        mark = error.context_mark if ends_early and error.context_mark else error.problem_mark
+        report.add("L2", _yaml_words(error, text), mark=mark_of(mark))
     except (yaml.reader.ReaderError, UnicodeEncodeError) as error:
         offset = error.start if isinstance(error, UnicodeEncodeError) else error.position
         before = text[:offset]
