@@ -149,6 +149,8 @@ def test_channel_options_are_names_grpc_knows():
         "grpc.keepalive_time_ms",
         "grpc.keepalive_timeout_ms",
         "grpc.http2.max_pings_without_data",
+        "grpc.initial_reconnect_backoff_ms",
+        "grpc.max_reconnect_backoff_ms",
         "grpc.http2.min_ping_interval_without_data_ms",
         "grpc.so_reuseport",
     }
