@@ -1,5 +1,6 @@
 """One frozen settings object per service, the only reader of the environment."""
 
+import sys
 from typing import Self
 
 from pydantic import ValidationError
@@ -24,7 +25,7 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment. Raises SettingsInvalid naming the variable and what it should hold."""
+        """Read the environment. Says on stderr which variable should hold what, and raises SettingsInvalid."""
         try:
             return cls()
         except ValidationError as error:
@@ -33,4 +34,6 @@ class ServiceSettings(BaseSettings):
                 f"{prefix}{'_'.join(map(str, problem['loc']))}".upper() + f": {problem['msg']}"
                 for problem in error.errors()
             ]
-            raise SettingsInvalid("; ".join(problems)) from error
+            message = "; ".join(problems)
+            print(f"error: {message}", file=sys.stderr)  # Python prints nothing for an exit with a number
+            raise SettingsInvalid(message) from error
