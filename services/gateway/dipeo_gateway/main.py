@@ -142,9 +142,10 @@ def _listen(address: str) -> socket.socket:
     try:
         return socket.create_server((host, int(port)), family=family, backlog=2048)
     except OSError as error:
-        raise errors.Unavailable(
-            f"cannot listen on {address}: {error.strerror}; free it or choose another port"
-        ) from error
+        why = (
+            os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        )  # the error's own text repeats the address
+        raise errors.Unavailable(f"cannot listen on {address}: {why}; free it or choose another port") from error
 
 
 def _token(settings: Settings) -> str:

@@ -64,7 +64,7 @@ async def test_an_empty_token_file_is_refused(house, tmp_path):
             pass
 
 
-def test_settings_come_from_the_environment(monkeypatch, tmp_path):
+def test_settings_come_from_the_environment(monkeypatch, tmp_path, capsys):
     for name, value in {"ORIGINS": "https://a.example, https://b.example", "HOSTS": "", "TOKEN": "s3cret"}.items():
         monkeypatch.setenv(f"DIPEO_GATEWAY_{name}", value)
     monkeypatch.setenv("DIPEO_BASE_DIR", str(tmp_path))
@@ -75,6 +75,7 @@ def test_settings_come_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("DIPEO_GATEWAY_DRAIN_S", "soon")
     with pytest.raises(SettingsInvalid, match="DIPEO_GATEWAY_DRAIN_S"):
         Settings.load()
+    assert "DIPEO_GATEWAY_DRAIN_S" in capsys.readouterr().err
 
 
 def test_importing_the_gateway_loads_no_client_and_no_second_socket_library():
