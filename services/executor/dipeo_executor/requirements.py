@@ -140,7 +140,7 @@ def _check_expression(given: Given, text: str, around: Surroundings) -> None:
         line, column = around.report.positions.of_value(given.at("expression"))
         # only text that stands in one line as written keeps its columns; a quote shifts them by one
         mark = (line, column + error.column - 1) if column and "\n" not in text else (line, column)
-        given.add(around.report, "T8", f"the expression {error}", "expression", mark=mark)
+        given.add(around.report, "T8", f"expression {shown(text)}: {error}", "expression", mark=mark)
 
 
 def _check_indices(given: Given, props: condition.Props, around: Surroundings) -> None:

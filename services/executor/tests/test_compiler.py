@@ -278,3 +278,11 @@ def test_types_of_later_releases_are_named(node_type):
         return
     problem = only(one_node(f"type: {node_type}"), "T0")
     assert f"{node_type} is not available yet" in problem.message
+
+
+def test_a_misspelled_branch_is_not_also_a_missing_one():
+    result = light("""
+    nodes: [{label: s, type: start}, {label: c, type: condition, expression: 'true'}, {label: e, type: endpoint}]
+    connections: [{from: s, to: c}, {from: 'c[maybe]', to: e}]
+    """)
+    assert codes(result) == ["L10"]

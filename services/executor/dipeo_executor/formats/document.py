@@ -16,6 +16,9 @@ from dipeo_executor.formats.positions import JsonPositions, Mark, YamlPositions,
 
 MAX_CHARACTERS = 4 * 1024 * 1024
 MAX_DEPTH = 100  # the C composer recurses without a check of its own and takes the process down
+MAX_BITS = (
+    1024  # of a whole number in YAML: hexadecimal ones escape the interpreter's own limit and then cannot be shown
+)
 MAX_VALUES = 200_000  # counted after aliases are expanded
 
 
@@ -215,10 +218,17 @@ def _guarded(construct: Callable[..., Any], kind: str) -> Callable[..., Any]:
         try:
             return construct(loader, node)
         except (ValueError, LookupError, AttributeError):
-            problem = f'"{node.value}" looks like a {kind} but is none; quote it to make it text'
+            problem = f'"{node.value[:40]}" looks like a {kind} but is none; quote it to make it text'
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     return guarded
+
+
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    value = int(loader.construct_yaml_int(node))
+    if value.bit_length() > MAX_BITS:
+        raise ValueError
+    return value
 
 
 def _iso_date(loader: _Loader, node: yaml.ScalarNode) -> str:
@@ -229,7 +239,7 @@ _Safe = yaml.constructor.SafeConstructor
 for _tag, _construct in {
     "null": _Safe.construct_yaml_null,
     "bool": _guarded(_Safe.construct_yaml_bool, "truth value"),
-    "int": _guarded(_Safe.construct_yaml_int, "whole number"),
+    "int": _guarded(_whole_number, "whole number"),
     "float": _guarded(_Safe.construct_yaml_float, "number"),
     "timestamp": _guarded(_iso_date, "date"),
     "str": _Safe.construct_yaml_str,
