@@ -142,9 +142,8 @@ def _listen(address: str) -> socket.socket:
     try:
         return socket.create_server((host, int(port)), family=family, backlog=2048)
     except OSError as error:
-        why = (
-            os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
-        )  # the error's own text repeats the address
+        # an errno says it without the address, which the text repeats; names that do not resolve have none
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise errors.Unavailable(f"cannot listen on {address}: {why}; free it or choose another port") from error
 
 
