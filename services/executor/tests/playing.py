@@ -47,6 +47,7 @@ class SubProps:
     pass_input_data: bool = False
     input_mapping: Mapping[str, str] | None = None
     output_mapping: Mapping[str, str] | None = None
+    ignore_if_sub: bool = False
 
 
 def program(nodes: str, arrows: str = "", *, children: Mapping[str, Node] | None = None, name: str = "") -> Program:
@@ -132,8 +133,12 @@ def play(
         played.journal.extend(events)
         for event in events:
             if isinstance(event, NodeStarted):
-                frame, index = state.locate(event.node)
                 played.starts.append(event.node)
+                if event.node.rpartition("/")[0] not in state.frames:
+                    continue  # its sub-diagram ended in the same step
+                frame, index = state.locate(event.node)
+                if index not in frame.running:
+                    continue
                 played.inputs.append((event.node, frame.running[index].inputs))
                 if frame.node(index).child is None:
                     running.append(event)

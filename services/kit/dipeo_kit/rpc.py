@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import grpc
 import structlog
@@ -18,7 +18,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from dipeo_kit import errors, ids, logs, telemetry
+from dipeo_kit import errors, ids, inprocess, logs, telemetry
 
 log = logs.get(__name__)
 
@@ -41,7 +41,9 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),
 )
+INPROCESS = "inprocess:"
 _REQUEST_ID = "x-request-id"
+_served: dict[str, dict[str, Any]] = {}  # address -> method path -> handler, of the servers of this process
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -61,25 +63,22 @@ class _Edge(aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith("/grpc."):
             return handler
-        metadata = {
-            key: value for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
-        }
-        return _wrapped(handler, handler_call_details.method, metadata)
+        return _wrapped(handler, handler_call_details.method)
 
 
-def _wrapped(handler: Any, method: str, metadata: dict[str, str]) -> Any:
+def _wrapped(handler: Any, method: str) -> Any:
     async def unary(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-        async with _call(method, metadata, context):
+        async with _call(method, context):
             async with asyncio.timeout(None if context.time_remaining() else DEFAULT_DEADLINE_S):
                 return await handler.unary_unary(request, context)
 
     async def unary_stream(request: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        async with _call(method, metadata, context):
+        async with _call(method, context):
             async for response in handler.unary_stream(request, context):
                 yield response
 
     async def stream_stream(requests: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        async with _call(method, metadata, context):
+        async with _call(method, context):
             async for response in handler.stream_stream(requests, context):
                 yield response
 
@@ -94,7 +93,8 @@ def _wrapped(handler: Any, method: str, metadata: dict[str, str]) -> Any:
 
 
 @asynccontextmanager
-async def _call(method: str, metadata: dict[str, str], context: aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+async def _call(method: str, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     request_id = metadata.get(_REQUEST_ID) or ids.new_hex()
     with structlog.contextvars.bound_contextvars(request_id=request_id), telemetry.remote_parent(metadata):
         try:
@@ -125,7 +125,7 @@ def _status(error: errors.DipeoError) -> status_pb2.Status:
 @asynccontextmanager
 async def serve(
     address: str,
-    register: Callable[[aio.Server], None],
+    register: Callable[[Any], None],
     *,
     service_names: Sequence[str],
     grace_s: float = 5.0,
@@ -136,9 +136,11 @@ async def serve(
     Raises errors.Unavailable when the address is taken. On exit running calls get `grace_s` seconds.
     """
     server = aio.server(interceptors=[_Edge()], options=SERVER_OPTIONS)
-    register(server)
+    here = inprocess.Handlers()
     servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    for target in (server, here):
+        register(target)
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, target)
     if reflect:
         from grpc_reflection.v1alpha import reflection
 
@@ -152,9 +154,12 @@ async def serve(
         Path(address.removeprefix("unix:")).chmod(0o600)
     for name in ("", *service_names):
         await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    bound = address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+    _served[bound] = {path: _wrapped(handler, path) for path, handler in here.methods.items()}
     try:
-        yield address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+        yield bound
     finally:
+        del _served[bound]
         await servicer.enter_graceful_shutdown()
         await server.stop(grace_s)
         if address.startswith("unix:"):
@@ -166,7 +171,17 @@ async def serve(
 
 @asynccontextmanager
 async def open_channel(address: str) -> AsyncIterator[aio.Channel]:
-    """The one way to reach another service: "host:port" or "unix:/path". Connects at the first call."""
+    """The one way to reach another service: "host:port" or "unix:/path". Connects at the first call.
+
+    "inprocess:" before the address of a server of this very process and loop leaves the socket out (inprocess.py).
+    Raises errors.Unavailable when there is no such server.
+    """
+    if address.startswith(INPROCESS):
+        methods = _served.get(address.removeprefix(INPROCESS))
+        if methods is None:
+            raise errors.Unavailable(f"nothing in this process serves {address.removeprefix(INPROCESS)}")
+        yield cast(aio.Channel, inprocess.Channel(methods))
+        return
     if address.startswith("unix:"):
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     async with aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:

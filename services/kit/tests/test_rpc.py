@@ -42,13 +42,24 @@ class Fake(store_pb2_grpc.StoreServiceServicer):
             )
 
 
+@pytest.fixture(params=["", rpc.INPROCESS], ids=["socket", "inprocess"], autouse=True)
+def prefix(request: pytest.FixtureRequest) -> str:
+    """Every test below runs over a socket and in process."""
+    global PREFIX
+    PREFIX = request.param
+    return PREFIX
+
+
+PREFIX = ""
+
+
 @asynccontextmanager
 async def served(fake: Fake) -> AsyncIterator[tuple["store_pb2_grpc.StoreServiceAsyncStub", Any]]:
     with tempfile.TemporaryDirectory(prefix="dipeo") as folder:
         register = lambda server: store_pb2_grpc.add_StoreServiceServicer_to_server(fake, server)  # noqa: E731
         async with (
             rpc.serve(f"unix:{folder}/s.sock", register, service_names=[NAME], reflect=True) as address,
-            rpc.open_channel(address) as channel,
+            rpc.open_channel(PREFIX + address) as channel,
         ):
             yield store_pb2_grpc.StoreServiceStub(channel), channel
 

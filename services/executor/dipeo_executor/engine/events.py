@@ -1,4 +1,4 @@
-"""What can happen in a run. Journal events of the same names carry these on the wire (runner/wire.py).
+"""What can happen in a run. Journal events of the same names carry these on the wire (wire.py).
 
 `node` is a path: "ask", or "review/ask" inside the sub-diagram node "review".
 """
@@ -73,6 +73,7 @@ class NodeCompleted:
     meta: Mapping[str, Json] = field(default_factory=dict)
     usage: Usage | None = None
     model: str = ""
+    encoded: bytes = field(default=b"", compare=False)  # the value as JSON when somebody has it already
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,6 +259,9 @@ def _child_ended(state: State, frame: Frame, error: Failure | None) -> Event:
         return failed(state, frame.path, error)
     if _halted(state, parent):
         return NodeAborted(frame.path, run.iteration, run.attempt)
+    if parent.path and node.props.ignore_if_sub:  # compiled to an empty diagram (node contract 12.3)
+        skipped = {"skipped": True, "reason": "this diagram runs as a sub-diagram"}
+        return NodeCompleted(frame.path, run.iteration, run.attempt, skipped)
     status, _ = quiet_status(frame)
     if status == "maxiter_reached":
         name = frame.program.name or node.label

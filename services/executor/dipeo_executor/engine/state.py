@@ -123,6 +123,7 @@ class State:
     runs: dict[str, int] = field(default_factory=dict)  # node path -> runs so far, over all frames
     messages: list[MessageAppended] = field(default_factory=list)
     interactions: dict[tuple[str, int], Interaction] = field(default_factory=dict)
+    open_questions: int = 0
     failures: list[tuple[str, Failure]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     seed: int = 0
@@ -134,6 +135,10 @@ class State:
     @property
     def root(self) -> Frame:
         return self.frames[""]
+
+    @property
+    def awaits_only_humans(self) -> bool:
+        return 0 < self.open_questions >= self.leaves
 
     def locate(self, path: str) -> tuple[Frame, int]:
         """Frame and number of a node. Raises KeyError for a node that is not there."""
@@ -182,10 +187,12 @@ def apply(state: State, event: Event) -> State:
             state.messages.append(event)
         case InteractionOpened():
             state.interactions[event.node, event.iteration] = Interaction(event.id, event.expires_at)
+            state.open_questions += 1
         case InteractionClosed():
             for interaction in state.interactions.values():
-                if interaction.id == event.id:
+                if interaction.id == event.id and not interaction.outcome:
                     interaction.outcome, interaction.response = event.outcome, event.response
+                    state.open_questions -= 1
         case RunStarted():
             state.started, state.seed = True, event.seed
         case RunEnded():

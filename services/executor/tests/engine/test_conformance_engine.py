@@ -282,6 +282,13 @@ def test_output_mapping_selects_from_the_result_and_from_nodes():
     assert played.end.result == {"v": 3, "whole": {"got": {"x": 3}}, "deep": 3, "none": None}
 
 
+def test_a_sub_diagram_may_refuse_to_run_inside_another():
+    shy = Node("K", "sub_diagram", "K", SubProps(ignore_if_sub=True), child=program(""))
+    outer = Node("O", "sub_diagram", "O", SubProps(), child=program("s:start K", "s > K", children={"K": shy}))
+    played = play(program("S:start O", "S > O", children={"O": outer}))
+    assert played.end.result == {"skipped": True, "reason": "this diagram runs as a sub-diagram"}
+
+
 def test_a_child_that_fails_fails_its_node_with_the_childs_message():
     made = program("S:start K E:endpoint", "S > K; K > E", children=child())
     played = play(made, {"c": boom})
