@@ -79,6 +79,7 @@ async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator
                 yield address
             finally:
                 watchers.stop()
+                service.stop()
 
 
 async def _serve(settings: Settings) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from grpc import aio
 
-from dipeo_kit.errors import BadInput, Overloaded
+from dipeo_kit.errors import BadInput, Overloaded, Unavailable
 from dipeo_kit.rpc import MAX_MESSAGE_BYTES
 from dipeo_protos.store.v1 import store_pb2 as pb
 from dipeo_protos.store.v1 import store_pb2_grpc
@@ -33,6 +33,14 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
     ) -> None:
         self._backend, self._sessions, self._watchers = backend, sessions, watchers
         self._clock, self._heartbeat_s, self._lost_s = clock, heartbeat_s, lost_s
+        self._appending: set[asyncio.Task[object]] = set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End the append streams, which would stay open for ever; a writer that missed its answer asks again."""
+        self._stopping = True
+        for task in self._appending:
+            task.cancel()
 
     # --- executions ---
 
@@ -78,15 +86,29 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         self, request_iterator: AsyncIterator[pb.AppendRequest], context: Context
     ) -> AsyncIterator[pb.AppendResponse]:
         """One request at a time and so in order; what a writer sends meanwhile waits in its stream (decision 47)."""
-        async for request in request_iterator:
-            appends = wire.appends_from_pb(request)
-            outcomes = iter(await self._backend.append([each for each in appends if isinstance(each, Append)]))
-            yield pb.AppendResponse(
-                results=[
-                    wire.append_result_to_pb(asked.execution_id, next(outcomes) if isinstance(each, Append) else each)
-                    for asked, each in zip(request.appends, appends, strict=True)
-                ]
-            )
+        task = asyncio.current_task()
+        assert task
+        self._appending.add(task)
+        try:
+            async for request in request_iterator:
+                yield await self._append(request)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            task.uncancel()
+            raise Unavailable("the store is stopping; append to the next one") from None
+        finally:
+            self._appending.discard(task)
+
+    async def _append(self, request: pb.AppendRequest) -> pb.AppendResponse:
+        appends = wire.appends_from_pb(request)
+        outcomes = iter(await self._backend.append([each for each in appends if isinstance(each, Append)]))
+        return pb.AppendResponse(
+            results=[
+                wire.append_result_to_pb(asked.execution_id, next(outcomes) if isinstance(each, Append) else each)
+                for asked, each in zip(request.appends, appends, strict=True)
+            ]
+        )
 
     async def ReadJournal(self, request: pb.ReadJournalRequest, context: Context) -> pb.ReadJournalResponse:
         limit = wire.page_size(request.limit, default=500)

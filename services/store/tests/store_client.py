@@ -49,6 +49,7 @@ class Session:
     def __init__(self, client: "Client", executor: str) -> None:
         self._client, self._executor = client, executor
         self._requests: asyncio.Queue[pb.SessionRequest | None] = asyncio.Queue()
+        self._reading: asyncio.Task[pb.SessionResponse] | None = None
         self.session_id = ""
 
     async def __aenter__(self) -> "Session":
@@ -67,9 +68,16 @@ class Session:
         while (request := await self._requests.get()) is not None:
             yield request
 
+    def pending(self) -> "asyncio.Task[pb.SessionResponse]":
+        """The read under way: giving up on waiting for it loses nothing."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self.call.read())
+        return self._reading
+
     async def next(self) -> pb.SessionResponse:
         async with asyncio.timeout(PATIENCE_S):
-            response = await self.call.read()
+            response = await asyncio.shield(self.pending())
+        self._reading = None
         assert response is not rpc.aio.EOF, "the session has ended"
         return response
 
@@ -204,15 +212,20 @@ class Store(Client):
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings, self.clock = settings, clock
         self._sockets: Iterator[int] = itertools.count()
-        self._stack = contextlib.AsyncExitStack()
+        self._server, self._stack = contextlib.AsyncExitStack(), contextlib.AsyncExitStack()
 
     async def start(self) -> None:
         address = f"{self.settings.listen}.{next(self._sockets)}"
         settings = self.settings.model_copy(update={"listen": address})
-        self.address = await self._stack.enter_async_context(running(settings, clock=self.clock))
+        self.address = await self._server.enter_async_context(running(settings, clock=self.clock))
         super().__init__(await self._stack.enter_async_context(rpc.open_channel(self.address)))
 
+    async def stop_serving(self) -> None:
+        """The service goes; the channel stays, so that its clients see it."""
+        await self._server.aclose()
+
     async def stop(self) -> None:
+        await self.stop_serving()
         await self._stack.aclose()
 
     async def restart(self) -> None:
