@@ -23,7 +23,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One arrow. `key` names the input at the target: the arrow's label, else the target handle (engine contract 0.2)."""
+    """One arrow. `key` names the input at the target: the arrow's label, else the target handle (0.2)."""
 
     index: int  # position in Program.edges
     arrow_id: str

@@ -197,22 +197,52 @@ class Context(Protocol):
     `variables` and `custom_data` are the outer scopes: inputs, then variables, then custom_data (decision 5).
     """
 
-    node: Node
-    execution_id: str
-    iteration: int  # from 0: which run of this node
-    first_run: bool  # iteration 0 within this diagram
-    attempt: int  # from 1
-    idempotency_key: str  # the same over attempts
-    variables: Mapping[str, Any]
-    custom_data: Mapping[str, Any]
-    counts: Sequence[NodeCount]  # of this diagram, in declaration order
-    outgoing: Sequence[Edge]
-    persons: Mapping[str, Person]
-    history: Sequence[Message]  # the conversation this run may see (decision 39)
-    nested: bool  # inside a sub-diagram
-    files: Files
-    workers: Workers
-    llm: Llm
+    @property
+    def node(self) -> Node: ...
+    @property
+    def execution_id(self) -> str: ...
+    @property
+    def iteration(self) -> int:
+        """From 0: which run of this node in the whole execution."""
+
+    @property
+    def first_run(self) -> bool:
+        """The first run within this diagram."""
+
+    @property
+    def attempt(self) -> int:
+        """From 1."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same over attempts."""
+
+    @property
+    def variables(self) -> Mapping[str, Any]: ...
+    @property
+    def custom_data(self) -> Mapping[str, Any]: ...
+    @property
+    def counts(self) -> Sequence[NodeCount]:
+        """Of this diagram, in declaration order."""
+
+    @property
+    def outgoing(self) -> Sequence[Edge]: ...
+    @property
+    def persons(self) -> Mapping[str, Person]: ...
+    @property
+    def history(self) -> Sequence[Message]:
+        """The conversation this run may see (decision 39)."""
+
+    @property
+    def nested(self) -> bool:
+        """Inside a sub-diagram."""
+
+    @property
+    def files(self) -> Files: ...
+    @property
+    def workers(self) -> Workers: ...
+    @property
+    def llm(self) -> Llm: ...
 
     async def ask(self, prompt: str, *, context: str = "", default: str = "", timeout_s: float | None = None) -> Answer:
         """Ask a human, durably: survives the executor."""

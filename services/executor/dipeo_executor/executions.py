@@ -1,0 +1,165 @@
+"""The executions this process runs: begun here, taken over from a lost executor, reached by signals."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import getpid
+from random import SystemRandom
+from typing import Any
+
+from dipeo_executor import options as run_options
+from dipeo_executor import values, wire
+from dipeo_executor.bundle import Bundle
+from dipeo_executor.compiler import compile_bundle
+from dipeo_executor.engine import events as ev
+from dipeo_executor.engine.state import State, apply, new_state
+from dipeo_executor.errors import AppendRefused, StoreLost
+from dipeo_executor.files import ProjectFiles
+from dipeo_executor.journal import Journal
+from dipeo_executor.llm.models import Models
+from dipeo_executor.options import Options
+from dipeo_executor.program import Program
+from dipeo_executor.runner import Claim, Run, Tools
+from dipeo_executor.sandbox import Sandbox
+from dipeo_kit import logs, rpc, telemetry
+from dipeo_protos.store.v1 import store_pb2, store_pb2_grpc
+
+log = logs.get(__name__)
+
+EXECUTOR = f"{socket.gethostname()}/{getpid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all executions of this process share."""
+
+    store: "store_pb2_grpc.StoreServiceAsyncStub"
+    journal: Journal
+    files: ProjectFiles
+    sandbox: Sandbox
+    capacity: int
+    env: Mapping[str, str]  # where providers' keys and addresses are
+
+
+class Executions:
+    """At most `capacity` runs at a time; the rest wait in the store's queue."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.session_id = ""  # "" = no session: nothing can be claimed
+        self.on_free: Callable[[], None] = lambda: None
+        self._runs: dict[str, tuple[Run | None, asyncio.Task[None]]] = {}
+        self._early: dict[str, list[store_pb2.Signal]] = {}  # signals that came before their run was rebuilt
+
+    @property
+    def free_slots(self) -> int:
+        return max(0, self.house.capacity - len(self._runs)) if self.session_id else 0
+
+    def begin(
+        self, claim: Claim, program: Program, variables: Mapping[str, Any], options: Options, parent: str
+    ) -> None:
+        """Run a new execution; `parent` is the traceparent of the request."""
+        state = new_state(program, variables, options.limits)
+        run = Run(claim, state, options, self._tools(claim.execution_id, program, options))
+        first = [ev.RunStarted(EXECUTOR, SystemRandom().getrandbits(63))]
+        self._spawn(claim.execution_id, run, self._drive(run, first, parent))
+
+    def take(self, work: store_pb2.Work) -> None:
+        """Run an execution from the queue, or go on with one that another executor lost."""
+        claim = Claim(work.execution_id, work.fence, work.head_seq)
+        self._spawn(claim.execution_id, None, self._recover(claim))
+
+    def signal(self, signal: store_pb2.Signal) -> None:
+        run, _ = self._runs.get(signal.execution_id, (None, None))
+        if run is not None:
+            run.signal(signal)
+        elif signal.execution_id in self._runs:
+            self._early.setdefault(signal.execution_id, []).append(signal)
+
+    async def drop(self) -> None:
+        """Stop running everything, without a word to the journal: others will go on with it."""
+        tasks = [task for _, task in self._runs.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _spawn(self, execution_id: str, run: Run | None, work: Any) -> None:
+        task = asyncio.create_task(work, name=execution_id)
+        self._runs[execution_id] = (run, task)
+
+        def ended(done: asyncio.Task[None]) -> None:
+            if self._runs.get(execution_id, (None, None))[1] is done:
+                del self._runs[execution_id]
+                self._early.pop(execution_id, None)
+                self.on_free()
+
+        task.add_done_callback(ended)
+
+    def _tools(self, execution_id: str, program: Program, options: Options) -> Tools:
+        house = self.house
+        models = Models(options.mock_llm, house.env)
+        # provider SDKs take seconds to import: begun now, in a thread, before the first call needs them
+        asyncio.get_running_loop().run_in_executor(None, models.preload, list(program.persons.values()))
+        return Tools(house.journal, house.files, house.sandbox.workers(execution_id), models, EXECUTOR)
+
+    async def _drive(self, run: Run, first: Sequence[ev.Event], parent: str) -> None:
+        """The boundary around a run: whatever happens inside, the journal gets an end or somebody else the run."""
+        execution_id = run.claim.execution_id
+        try:
+            with telemetry.span("run", {"dipeo.execution.id": execution_id}, parent=parent):
+                await run.drive(first)
+        except (AppendRefused, StoreLost) as error:
+            log.warning("run.lost", execution_id=execution_id, reason=error.reason, error=str(error))
+        except Exception as error:
+            log.exception("run.crashed", execution_id=execution_id)
+            await run.give_up(f"internal error: {error}")
+        finally:
+            await run.tools.workers.close()
+
+    async def _recover(self, claim: Claim) -> None:
+        try:
+            run, first, parent = await self._rebuilt(claim)
+        except Exception:
+            log.exception("run.not_recovered", execution_id=claim.execution_id)
+            return
+        self._runs[claim.execution_id] = (run, self._runs[claim.execution_id][1])
+        for signal in self._early.pop(claim.execution_id, []):
+            run.signal(signal)
+        await self._drive(run, first, parent)
+
+    async def _rebuilt(self, claim: Claim) -> tuple[Run, list[ev.Event], str]:
+        """(the run as its journal left it, the events it goes on with, its trace). Raises DipeoError."""
+        with rpc.translated():
+            request = store_pb2.LoadForRecoveryRequest(execution_id=claim.execution_id, fence=claim.fence)
+            pages = [page async for page in self.house.store.LoadForRecovery(request, metadata=rpc.metadata())]
+        header = pages[0].header
+        options = run_options.from_json(header.execution.options_json)
+        program = compile_bundle(Bundle.from_bytes(header.source)).program
+        if program is None:
+            raise ValueError(f"{claim.execution_id}: its diagram no longer compiles with this release")
+        state = new_state(program, values.decode(header.execution.variables_json or b"{}"), options.limits)
+        run = Run(claim, state, options, self._tools(claim.execution_id, program, options))
+        names = wire.Names(program)
+        for page in pages:
+            for stored in page.events:
+                event = wire.from_pb(stored, names)
+                if event is not None:
+                    apply(state, event)
+                    run.budget.observe(wire.seconds(stored.at), ticking=not state.awaits_only_humans)
+        for signal in header.signals:
+            run.signal(signal)
+        return run, resumption(state, header.execution), header.execution.trace_parent
+
+
+def resumption(state: State, execution: store_pb2.Execution) -> list[ev.Event]:
+    """How a run goes on after replay: begun if it never was, else interrupted node runs get their next attempt (I7)."""
+    if not state.started:
+        return [ev.RunStarted(EXECUTOR, SystemRandom().getrandbits(63))]
+    again = [
+        ev.NodeRetrying(frame.path_of(index), run.iteration, run.attempt + 1, "executor_lost")
+        for frame in state.frames.values()
+        for index, run in frame.running.items()
+        if frame.node(index).child is None
+    ]
+    return [ev.RunRecovered(EXECUTOR, execution.attempts, 0), *again]

@@ -1,0 +1,110 @@
+"""The executor's end of the append stream: one bidi call per process, one coalesced batch in flight (hot-path rules).
+
+What arrives while a batch is in flight is the next batch; nothing waits for company. A broken stream is opened anew and
+the same batch sent again: appends are idempotent by event id.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from grpc import aio
+
+from dipeo_executor.errors import AppendRefused, StoreLost
+from dipeo_kit import logs, rpc
+from dipeo_protos.store.v1 import events_pb2, store_pb2, store_pb2_grpc
+
+log = logs.get(__name__)
+
+RECONNECT_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    append: store_pb2.ExecutionAppend
+    done: asyncio.Future[int]
+
+
+class Journal:
+    """Appends for every execution of this process. Made by `open_journal`."""
+
+    def __init__(self, stub: "store_pb2_grpc.StoreServiceAsyncStub", give_up_s: float) -> None:
+        self._stub = stub
+        self._give_up_s = give_up_s
+        self._waiting: list[_Waiting] = []
+        self._arrived = asyncio.Event()
+
+    async def append(
+        self, execution_id: str, *, fence: int, expected_seq: int, events: Sequence[events_pb2.Event]
+    ) -> int:
+        """Make events durable; returns the new head seq.
+
+        Raises AppendRefused (FENCED, SEQ_MISMATCH, TERMINAL …), StoreLost when no store answers for too long.
+        """
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        append = store_pb2.ExecutionAppend(
+            execution_id=execution_id, fence=fence, expected_seq=expected_seq, events=events
+        )
+        self._waiting.append(_Waiting(append, done))
+        self._arrived.set()
+        return await done
+
+    async def run(self) -> None:
+        """Send batches until cancelled."""
+        stream: Any = None
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            batch, self._waiting = self._waiting, []
+            if batch:
+                stream = await self._deliver(stream, batch)
+
+    async def _deliver(self, stream: Any, batch: list[_Waiting]) -> Any:
+        request = store_pb2.AppendRequest(appends=[waiting.append for waiting in batch])
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._give_up_s
+        tries = 0
+        while True:
+            try:
+                stream = stream or self._stub.Append(metadata=rpc.metadata())
+                await stream.write(request)
+                response = await stream.read()
+                if response is not aio.EOF:
+                    _settle(batch, response)
+                    return stream
+            except (aio.AioRpcError, asyncio.InvalidStateError) as error:
+                log.warning("journal.stream_broken", error=str(error))
+            stream = None
+            if loop.time() > give_up_at:
+                for waiting in batch:
+                    _fail(waiting, StoreLost(f"the store has not answered for {self._give_up_s:g} s"))
+                return None
+            await asyncio.sleep(RECONNECT_S[min(tries, len(RECONNECT_S) - 1)])
+            tries += 1
+
+
+def _settle(batch: list[_Waiting], response: store_pb2.AppendResponse) -> None:
+    for waiting, result in zip(batch, response.results, strict=True):
+        if result.reason:
+            _fail(waiting, AppendRefused(result.message, reason=result.reason))
+        elif not waiting.done.done():
+            waiting.done.set_result(result.head_seq)
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(error)
+
+
+@asynccontextmanager
+async def open_journal(stub: "store_pb2_grpc.StoreServiceAsyncStub", *, give_up_s: float) -> AsyncIterator[Journal]:
+    """The append stream of this process; `give_up_s` seconds without a store fail what waits."""
+    journal = Journal(stub, give_up_s)
+    task = asyncio.create_task(journal.run(), name="journal")
+    try:
+        yield journal
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,84 @@
+"""Start here: settings -> sandbox -> store session -> server -> wait for SIGTERM."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from dipeo_executor.executions import Executions, House
+from dipeo_executor.files import ProjectFiles
+from dipeo_executor.journal import open_journal
+from dipeo_executor.sandbox import Sandbox
+from dipeo_executor.service import ExecutorService
+from dipeo_executor.session import Session
+from dipeo_kit import logs, process, rpc
+from dipeo_kit.settings import ServiceSettings
+from dipeo_protos.executor.v1 import executor_pb2_grpc
+from dipeo_protos.store.v1 import store_pb2_grpc
+
+SERVICE_NAME = "dipeo.executor.v1.ExecutorService"
+
+
+class Settings(ServiceSettings):
+    """Environment: DIPEO_EXECUTOR_LISTEN, DIPEO_EXECUTOR_STORE … and DIPEO_BASE_DIR."""
+
+    model_config = SettingsConfigDict(env_prefix="DIPEO_EXECUTOR_", frozen=True, extra="ignore", populate_by_name=True)
+
+    listen: str = "127.0.0.1:7802"
+    store: str = "127.0.0.1:7801"
+    base_dir: Path = Field(default_factory=Path.cwd, validation_alias="DIPEO_BASE_DIR")
+    python: str = ""  # interpreter of code jobs; "" = BASE/.venv, else our own
+    capacity: int = Field(default=500, ge=1)  # executions at a time; the rest wait in the store's queue (decision 38)
+    store_lost_s: float = Field(default=20.0, gt=0)  # without a store for so long, runs are dropped
+    log_level: str = "INFO"
+    reflection: bool = False
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """The executor service; yields the address it listens on. Code workers start first: they must not inherit gRPC."""
+    base = settings.base_dir.resolve()
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(Sandbox(base, python=settings.python))
+        channel = await stack.enter_async_context(rpc.open_channel(settings.store))
+        store: "store_pb2_grpc.StoreServiceAsyncStub" = store_pb2_grpc.StoreServiceStub(channel)
+        journal = await stack.enter_async_context(open_journal(store, give_up_s=settings.store_lost_s))
+        executions = Executions(House(store, journal, ProjectFiles(base), sandbox, settings.capacity, dict(os.environ)))
+        session = asyncio.create_task(Session(executions, version("dipeo-executor")).run(), name="session")
+        stack.push_async_callback(_cancelled, session)
+        service = ExecutorService(executions, base)
+        address = await stack.enter_async_context(
+            rpc.serve(
+                settings.listen,
+                lambda server: executor_pb2_grpc.add_ExecutorServiceServicer_to_server(service, server),
+                service_names=[SERVICE_NAME],
+                reflect=settings.reflection,
+            )
+        )
+        yield address
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _main() -> None:
+    settings = Settings.load()
+    logs.configure(settings.log_level, service="executor")
+    async with running(settings) as address:
+        logs.get(__name__).info("executor.ready", address=address)
+        await process.wait_for_stop()
+
+
+def main() -> None:
+    asyncio.run(_main())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""The driver: one asyncio task per execution around the pure engine.
+
+    batch of events  ->  apply  ->  advance  ->  one append  ->  begin what started
+          ^                                                            |
+          '------------ node runs, answers, signals, timers <---------'
+
+A node's completion and the starts it causes go into one append, and nothing begins before its own start is durable
+(decision 30). Recovery is the same `apply`, over the whole journal.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dipeo_executor import values, wire
+from dipeo_executor.budget import Budget
+from dipeo_executor.context import NodeContext
+from dipeo_executor.engine import events as ev
+from dipeo_executor.engine.scheduler import advance, failed
+from dipeo_executor.engine.state import Frame, Running, State, apply
+from dipeo_executor.journal import Journal
+from dipeo_executor.nodes import REGISTRY
+from dipeo_executor.nodes.base import Answer, Files, Llm, NodeError, Output
+from dipeo_executor.options import Options
+from dipeo_executor.sandbox import ExecutionWorkers
+from dipeo_kit import ids, logs, telemetry
+from dipeo_kit.errors import DipeoError
+from dipeo_protos.store.v1 import store_pb2
+
+log = logs.get(__name__)
+
+MAX_LOGS = 5_000  # of one execution (store contract 15.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to append to an execution."""
+
+    execution_id: str
+    fence: int
+    head_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the nodes of one execution may use."""
+
+    journal: Journal
+    files: Files
+    workers: ExecutionWorkers
+    llm: Llm
+    executor: str  # who runs it, for people
+
+
+class Run:
+    """One execution being run by this process."""
+
+    def __init__(self, claim: Claim, state: State, options: Options, tools: Tools) -> None:
+        self.claim, self.state, self.options, self.tools = claim, state, options, tools
+        self.budget = Budget(options.timeout_s)
+        self._head_seq = claim.head_seq
+        self._names = wire.Names(state.root.program)
+        self._inbox: list[ev.Event] = []
+        self._arrived = asyncio.Event()
+        self._end: tuple[ev.Event, ...] = ()  # how to end at once: abort, timeout
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._questions: dict[str, asyncio.Future[Answer]] = {}
+        self._signals: set[str] = set()
+        self._closed: set[str] = set()
+        self._logs = 0
+
+    # --- from outside ------------------------------------------------------------------------------------------------
+
+    def signal(self, signal: store_pb2.Signal) -> None:
+        """Take a signal; its effect is journaled with its consumption. One that has no effect any more is consumed."""
+        if signal.signal_id in self._signals:
+            return
+        self._signals.add(signal.signal_id)
+        consumed = ev.SignalConsumed(signal.signal_id)
+        if signal.HasField("abort"):
+            end = ev.RunEnded("aborted", reason=signal.abort.reason, principal=signal.abort.principal)
+            self._end = self._end or (consumed, end)
+            self._arrived.set()
+        elif signal.HasField("answer"):
+            answer = signal.answer
+            self._put(consumed)
+            for (node, _), asked in self.state.interactions.items():
+                if asked.id == answer.interaction_id and not asked.outcome:
+                    self._close(answer.interaction_id, node, "answered", answer.response, answer.responder)
+
+    async def drive(self, first: Sequence[ev.Event]) -> None:
+        """Run to the end. Raises AppendRefused or StoreLost when the execution is no longer ours to run."""
+        try:
+            await self._step(first)
+            while self.state.ended is None:
+                await self._next()
+                await (self._finish() if self._end else self._step(self._taken()))
+        finally:
+            await self._cancel_tasks()
+
+    async def give_up(self, message: str) -> None:
+        """End a run that our own mistake broke: failed, with code internal."""
+        end = ev.RunEnded("failed", error=ev.Failure("InternalError", message, code="internal"))
+        try:
+            await self._append([end])
+        except DipeoError as error:
+            log.warning("run.end_not_journaled", execution_id=self.claim.execution_id, error=str(error))
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    async def _step(self, batch: Sequence[ev.Event]) -> None:
+        for event in batch:
+            apply(self.state, event)
+        events = [*batch, *advance(self.state)]
+        if not events:
+            return
+        await self._append(events)
+        for event in events:
+            if isinstance(event, ev.NodeStarted | ev.NodeRetrying):
+                self._begin(event.node)
+
+    async def _append(self, events: Sequence[ev.Event]) -> None:
+        now = time.time()
+        pbs = [wire.to_pb(event, self._names, event_id=ids.new_hex(), at=now) for event in events]
+        claim = self.claim
+        self._head_seq = await self.tools.journal.append(
+            claim.execution_id, fence=claim.fence, expected_seq=self._head_seq, events=pbs
+        )
+
+    async def _next(self) -> None:
+        """Wait until something arrived or the deadline passed."""
+        self.budget.observe(time.time(), ticking=not self.state.awaits_only_humans)
+        try:
+            async with asyncio.timeout(self.budget.left_s):
+                await self._arrived.wait()
+        except TimeoutError:
+            message = f"Execution timed out after {self.options.timeout_s:g} seconds"
+            self._end = (ev.RunEnded("failed", error=ev.Failure("TimeoutError", message, code="timeout")),)
+        self._arrived.clear()
+
+    def _taken(self) -> list[ev.Event]:
+        taken, self._inbox = self._inbox, []
+        return taken
+
+    def _put(self, *events: ev.Event) -> None:
+        self._inbox += events
+        self._arrived.set()
+
+    async def _finish(self) -> None:
+        """End at once: what runs is cancelled and marked aborted, what has ended already is kept."""
+        await self._cancel_tasks()
+        batch = self._taken()
+        for event in batch:
+            apply(self.state, event)
+        for path in sorted(self.state.frames, key=lambda path: -path.count("/")):
+            frame = self.state.frames[path]
+            for index, run in list(frame.running.items()):
+                event = ev.NodeAborted(frame.path_of(index), run.iteration, run.attempt)
+                apply(self.state, event)
+                batch.append(event)
+        for event in self._end:
+            apply(self.state, event)
+        await self._append([*batch, *self._end])
+
+    async def _cancel_tasks(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- node runs ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, path: str) -> None:
+        if path.rpartition("/")[0] not in self.state.frames:
+            return  # a sub-diagram that ended in the same step
+        frame, index = self.state.locate(path)
+        if frame.node(index).child is not None or index not in frame.running:
+            return
+        task = asyncio.create_task(self._run_node(path, frame, index, frame.running[index]))
+        self._tasks[path] = task
+        task.add_done_callback(lambda done: self._tasks.pop(path, None) if self._tasks.get(path) is done else None)
+
+    async def _run_node(self, path: str, frame: Frame, index: int, run: Running) -> None:
+        node = frame.node(index)
+        tools = self.tools
+        context = NodeContext(
+            self.state, frame, index, run, self.claim.execution_id, tools.files, tools.workers, tools.llm,
+            self._note, self._ask,
+        )  # fmt: skip
+        attributes = {
+            "dipeo.node.id": path,
+            "dipeo.node.type": node.type,
+            "dipeo.execution.id": self.claim.execution_id,
+        }
+        with telemetry.span(f"node {node.label or node.id}", attributes):
+            try:
+                handler = REGISTRY[node.type].run
+                if handler is None:
+                    raise NodeError(f"{node.type} nodes do not run by themselves")
+                self._put(*_completed(path, run, await handler(node.props, run.inputs, context)))
+            except NodeError as error:
+                self._fail(path, ev.Failure(error.kind, str(error), details=error.details))
+            except values.ValueNotJson as error:
+                self._fail(path, ev.Failure("ValueNotJson", str(error)))
+            except values.ValueTooLarge as error:
+                self._fail(path, ev.Failure("ValueTooLarge", str(error)))
+            except Exception as error:  # the boundary around a node: one bug of ours fails one node
+                log.exception("node.crashed", node=path, execution_id=self.claim.execution_id)
+                self._fail(path, ev.Failure(type(error).__name__, f"internal error: {error}", code="internal"))
+
+    def _fail(self, path: str, failure: ev.Failure) -> None:
+        self._put(failed(self.state, path, failure))
+
+    def _note(self, event: ev.Logged) -> None:
+        self._logs += 1
+        if self._logs <= MAX_LOGS:
+            self._put(event)
+
+    # --- questions ---------------------------------------------------------------------------------------------------
+
+    async def _ask(
+        self, node: str, iteration: int, *, prompt: str, context: str, default: str, timeout_s: float | None
+    ) -> Answer:
+        """Ask durably: a question an earlier executor asked is not asked again, an answer it got is used."""
+        frame, index = self.state.locate(node)
+        label = frame.node(index).label
+        if label in self.options.answers:
+            return Answer(self.options.answers[label], "answered")
+        if self.options.non_interactive:
+            return Answer(default, "unattended")
+        asked = self.state.interactions.get((node, iteration))
+        if asked is not None and asked.outcome:
+            return Answer(asked.response, "expired" if asked.outcome == "expired" else "answered")
+        if asked is not None:
+            interaction_id, expires_at = asked.id, asked.expires_at
+        else:
+            interaction_id = ids.new_hex()
+            expires_at = time.time() + timeout_s if timeout_s is not None else None
+            self._put(ev.InteractionOpened(interaction_id, node, iteration, prompt, context, default, expires_at))
+        return await self._answer(interaction_id, node, default, expires_at)
+
+    async def _answer(self, interaction_id: str, node: str, default: str, expires_at: float | None) -> Answer:
+        future = self._questions.setdefault(interaction_id, asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.timeout(None if expires_at is None else max(0.0, expires_at - time.time())):
+                return await future
+        except TimeoutError:
+            self._close(interaction_id, node, "expired", default)
+            return Answer(default, "expired")
+        finally:
+            self._questions.pop(interaction_id, None)
+
+    def _close(self, interaction_id: str, node: str, outcome: str, response: str, responder: str = "") -> None:
+        """Journal the end of a question once, and wake the node that waits for it."""
+        if interaction_id in self._closed:
+            return
+        self._closed.add(interaction_id)
+        self._put(ev.InteractionClosed(interaction_id, node, outcome, response, responder))
+        future = self._questions.get(interaction_id)
+        if future is not None and not future.done():
+            future.set_result(Answer(response, "answered"))
+
+
+def _completed(path: str, run: Running, output: Output) -> list[ev.Event]:
+    """A node's output as events: its messages, then its completion. Raises ValueNotJson, ValueTooLarge."""
+    encoded = values.encode(output.value)
+    usage = ev.Usage(output.usage.input, output.usage.output, output.usage.cached) if output.usage else None
+    completion = ev.NodeCompleted(
+        path, run.iteration, run.attempt, values.decode(encoded), output.port, encoded=encoded, usage=usage,
+        conversation=_native(output.conversation), variables=_native(dict(output.variables)),
+        meta=_native(dict(output.meta)), model=output.model,
+    )  # fmt: skip
+    messages = [
+        ev.MessageAppended(it.id, path, run.iteration, it.from_id, it.to_id, it.content, it.token_count)
+        for it in output.messages
+    ]
+    return [*messages, completion]
+
+
+def _native(value: Any) -> Any:
+    """A copy of what JSON keeps of a value."""
+    return values.decode(values.encode(value)) if value else value

@@ -1,0 +1,128 @@
+"""gRPC servicer: wire in, compiler and executions called, wire out."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from dipeo_executor import options as run_options
+from dipeo_executor import values
+from dipeo_executor.bundle import ProjectSource
+from dipeo_executor.compiler import Compiled, compile_diagram
+from dipeo_executor.executions import Executions
+from dipeo_executor.formats.diagnostics import Diagnostic
+from dipeo_executor.runner import Claim
+from dipeo_kit import errors, ids, rpc, telemetry
+from dipeo_protos.diagram.v1 import diagram_pb2
+from dipeo_protos.executor.v1 import executor_pb2 as pb
+from dipeo_protos.executor.v1 import executor_pb2_grpc as pb_grpc
+from dipeo_protos.store.v1 import store_pb2
+
+FORMATS = {
+    diagram_pb2.FORMAT_LIGHT: "light",
+    diagram_pb2.FORMAT_NATIVE: "native",
+    diagram_pb2.FORMAT_READABLE: "readable",
+}
+FORMATS_PB = {name: number for number, name in FORMATS.items()}
+SEVERITIES_PB = {
+    "error": diagram_pb2.SEVERITY_ERROR,
+    "warning": diagram_pb2.SEVERITY_WARNING,
+    "info": diagram_pb2.SEVERITY_INFO,
+}
+
+
+class ExecutorService(pb_grpc.ExecutorServiceServicer):
+    """dipeo.executor.v1.ExecutorService on the wire."""
+
+    def __init__(self, executions: Executions, base: Path) -> None:
+        self._executions = executions
+        self._base = base
+
+    async def Compile(self, request: pb.CompileRequest, context: Any) -> pb.CompileResponse:
+        compiled, _ = await self._compiled(request.source)
+        program = compiled.program
+        return pb.CompileResponse(
+            valid=program is not None,
+            diagnostics=[diagnostic_to_pb(it) for it in compiled.diagnostics],
+            node_count=len(program.nodes) if program else 0,
+            edge_count=len(program.edges) if program else 0,
+            format=FORMATS_PB.get(compiled.format, diagram_pb2.FORMAT_UNSPECIFIED),
+            name=compiled.name,
+        )
+
+    async def Submit(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitResponse:
+        if request.execution_id and not ids.is_execution_id(request.execution_id):
+            raise errors.BadInput(f"execution id {request.execution_id!r} must be exec_ and 32 hex digits")
+        variables = variables_of(request.variables_json)
+        options = run_options.from_pb(request.options)
+        compiled, bundle = await self._compiled(request.source)
+        diagnostics = [diagnostic_to_pb(it) for it in compiled.diagnostics]
+        if compiled.program is None:
+            return pb.SubmitResponse(diagnostics=diagnostics)
+        executions = self._executions
+        parent = telemetry.traceparent()
+        create = store_pb2.CreateExecutionRequest(
+            execution_id=request.execution_id or ids.new_execution_id(),
+            diagram_id=compiled.program.path,
+            diagram_name=compiled.name,
+            source=bundle,
+            variables_json=values.encode(variables),
+            options_json=run_options.to_json(options),
+            origin=request.origin,
+            principal=request.principal,
+            trace_parent=parent,
+            idempotency_key=request.idempotency_key,
+            idempotency_hash=meaning(bundle, request),
+            session_id=executions.session_id if executions.free_slots else "",
+        )
+        created = await rpc.call(executions.house.store.CreateExecution, create)
+        execution_id = created.execution.execution_id
+        if created.created and created.HasField("claim"):
+            claim = Claim(execution_id, created.claim.fence, created.claim.head_seq)
+            executions.begin(claim, compiled.program, variables, options, parent)
+        return pb.SubmitResponse(execution_id=execution_id, diagnostics=diagnostics)
+
+    async def _compiled(self, source: diagram_pb2.Source) -> tuple[Compiled, bytes]:
+        """(the compiled diagram, its captured bundle)."""
+        return await asyncio.to_thread(self._compile, source)
+
+    def _compile(self, source: diagram_pb2.Source) -> tuple[Compiled, bytes]:
+        files = ProjectSource(self._base)
+        compiled = compile_diagram(source.text, path=source.path, format=FORMATS.get(source.format, ""), files=files)
+        bundle = files.bundle(source.text, path=source.path, format=compiled.format)
+        return compiled, bundle.to_bytes()
+
+
+def variables_of(data: bytes) -> dict[str, Any]:
+    """Raises BadInput unless it is a JSON object."""
+    try:
+        variables = values.decode(data or b"{}")
+    except values.ValueNotJson as error:
+        raise errors.BadInput(f"variables: {error}") from error
+    if not isinstance(variables, dict):
+        raise errors.BadInput(f"variables must be a JSON object, not a {type(variables).__name__}")
+    return variables
+
+
+def meaning(bundle: bytes, request: pb.SubmitRequest) -> str:
+    """What two requests must share to be the same request."""
+    digest = hashlib.sha256(bundle)
+    digest.update(request.variables_json)
+    digest.update(request.options.SerializeToString(deterministic=True))
+    return digest.hexdigest()
+
+
+def diagnostic_to_pb(it: Diagnostic) -> diagram_pb2.Diagnostic:
+    return diagram_pb2.Diagnostic(
+        phase=it.phase,
+        code=it.code,
+        severity=SEVERITIES_PB[it.severity],
+        message=it.message,
+        node_id=it.node_id or "",
+        label=it.label or "",
+        arrow_id=it.arrow_id or "",
+        field=it.field or "",
+        line=it.line or 0,
+        column=it.column or 0,
+        suggestion=it.suggestion or "",
+    )
