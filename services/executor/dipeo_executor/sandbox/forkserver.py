@@ -22,8 +22,13 @@ GONE_S = 5.0  # a killed process is reported within milliseconds
 MAX_FRAME_BYTES = 4 * values.MAX_BYTES  # one value, two streams and JSON's escapes fit well
 
 _HERE = Path(__file__).parent
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from dipeo_worker.forkserver import main; del sys.path[0]; "
-_BOOT += "main(int(sys.argv[2]), sys.argv[3])"
+# by way of the path, not `-m`: the interpreter may be one that has nothing of ours installed
+_BOOT = """import sys
+if sys.version_info < (3, 9): sys.exit("code jobs need Python 3.9 or newer, this is " + sys.version)
+sys.path.insert(0, sys.argv[1])
+from dipeo_worker.forkserver import main
+del sys.path[0]
+main(int(sys.argv[2]), sys.argv[3])"""
 _KEPT_VARIABLES = ("PATH", "TZ")  # everything else of our environment stays with us: it holds secrets
 
 
@@ -256,7 +261,7 @@ def _how(status: int) -> str:
     if status >= 0:
         return f"ended itself with exit code {status}"
     if -status == signal.SIGKILL:
-        return "was killed by SIGKILL, as happens when the machine runs out of memory"
+        return "was killed by SIGKILL: the machine ran out of memory, or the code closed files it had not opened"
     if -status == signal.SIGXCPU:
         return "was killed by SIGXCPU: it used more CPU time than its timeout allows"
     try:
