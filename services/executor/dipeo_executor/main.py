@@ -13,7 +13,7 @@ from pydantic_settings import SettingsConfigDict
 from dipeo_executor.executions import Executions, House
 from dipeo_executor.files import ProjectFiles
 from dipeo_executor.journal import open_journal
-from dipeo_executor.sandbox import Sandbox
+from dipeo_executor.sandbox import Limits, Sandbox
 from dipeo_executor.service import ExecutorService
 from dipeo_executor.session import Session
 from dipeo_kit import logs, process, rpc
@@ -33,6 +33,7 @@ class Settings(ServiceSettings):
     store: str = "127.0.0.1:7801"
     base_dir: Path = Field(default_factory=Path.cwd, validation_alias="DIPEO_BASE_DIR")
     python: str = ""  # interpreter of code jobs; "" = BASE/.venv, else our own
+    code_memory_mib: int = Field(default=2048, ge=128)  # address space of one code worker
     capacity: int = Field(default=500, ge=1)  # executions at a time; the rest wait in the store's queue (decision 38)
     store_lost_s: float = Field(default=20.0, gt=0)  # without a store for so long, runs are dropped
     log_level: str = "INFO"
@@ -44,7 +45,8 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     """The executor service; yields the address it listens on. Code workers start first: they must not inherit gRPC."""
     base = settings.base_dir.resolve()
     async with AsyncExitStack() as stack:
-        sandbox = await stack.enter_async_context(Sandbox(base, python=settings.python))
+        limits = Limits(memory_bytes=settings.code_memory_mib * 2**20)
+        sandbox = await stack.enter_async_context(Sandbox(base, python=settings.python, limits=limits))
         channel = await stack.enter_async_context(rpc.open_channel(settings.store))
         store: "store_pb2_grpc.StoreServiceAsyncStub" = store_pb2_grpc.StoreServiceStub(channel)
         journal = await stack.enter_async_context(open_journal(store, give_up_s=settings.store_lost_s))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import math
@@ -75,7 +76,7 @@ def _open_stream(number: int) -> TextIO:
 def _printed(number: int) -> str:
     """Also what child processes wrote: descriptors 1 and 2 are unlinked files in the scratch folder."""
     stream = _streams[number]
-    if not stream.closed:
+    with contextlib.suppress(OSError, ValueError):  # the file is as large as it may get, or the code closed it
         stream.flush()
     return os.pread(number, STREAM_BYTES, 0).decode("utf-8", "replace") if os.fstat(number).st_size else ""
 
