@@ -53,6 +53,7 @@ class House:
     base: Path
     executor: "executor_pb2_grpc.ExecutorServiceAsyncStub"
     store: "store_pb2_grpc.StoreServiceAsyncStub"
+    store_address: str
 
     async def submit(
         self,
@@ -120,4 +121,5 @@ async def house(base: Path, *, inprocess: bool = False, **executor: Any) -> Asyn
             base,
             executor_pb2_grpc.ExecutorServiceStub(executor_channel),
             store_pb2_grpc.StoreServiceStub(store_channel),
+            store_address,
         )
