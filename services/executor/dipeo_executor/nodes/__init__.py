@@ -5,7 +5,22 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from dipeo_executor.nodes import base, code_job, condition, db, endpoint, person_job, start, sub_diagram, user_response
+from dipeo_executor.nodes import (
+    base,
+    code_job,
+    condition,
+    db,
+    diff_patch,
+    endpoint,
+    ir_builder,
+    json_schema_validator,
+    person_job,
+    start,
+    sub_diagram,
+    template_job,
+    typescript_ast,
+    user_response,
+)
 from dipeo_executor.nodes.base import NodeType
 
 Run = Callable[[Any, base.Inputs, base.Context], Awaitable[base.Output]]
@@ -25,4 +40,9 @@ REGISTRY: dict[str, NodeType] = {
     "db": _type(db.Props, db.run, source_details="file"),
     "user_response": _type(user_response.Props, user_response.run),
     "sub_diagram": _type(sub_diagram.Props, None),
+    "template_job": _type(template_job.Props, template_job.run),
+    "json_schema_validator": _type(json_schema_validator.Props, json_schema_validator.run, strict="strict_mode"),
+    "diff_patch": _type(diff_patch.Props, diff_patch.run),
+    "typescript_ast": _type(typescript_ast.Props, typescript_ast.run),
+    "ir_builder": _type(ir_builder.Props, ir_builder.run),
 }

@@ -21,7 +21,9 @@ def faults(node_type, **given):
 
 def test_importing_the_nodes_loads_no_heavy_library():
     code = "import sys, dipeo_executor.nodes, dipeo_executor.llm.models, dipeo_executor.files\n"
-    code += "print([m for m in ('pydantic_ai', 'openai', 'httpx2', 'jinja2', 'grpc') if m in sys.modules])"
+    code += (
+        "print([m for m in ('pydantic_ai', 'openai', 'httpx2', 'jinja2', 'jsonschema_rs', 'grpc') if m in sys.modules])"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 
