@@ -9,11 +9,14 @@ from dipeo_executor.llm import persons
 from dipeo_executor.nodes.base import Context, Inputs, Message, Usage
 
 
-def exchange(person_id: str, prompt: str, reply: str, usage: Usage, ctx: Context) -> list[Message]:
-    """The two messages of one call. Their ids are the same over attempts; their time is the driver's to add."""
+def exchange(person_id: str, prompt: str, reply: str, usage: Usage, ctx: Context, item: str = "") -> list[Message]:
+    """The two messages of one call. Their ids are the same over attempts; their time is the driver's to add.
+
+    `item` tells apart the calls of one node run.
+    """
 
     def message(part: str, from_id: str, to_id: str, content: str, tokens: int) -> Message:
-        message_id = _digest(f"{ctx.idempotency_key}/{part}")
+        message_id = _digest(f"{ctx.idempotency_key}/{item}/{part}" if item else f"{ctx.idempotency_key}/{part}")
         return Message(message_id, from_id, to_id, content, ctx.node.id, ctx.iteration, tokens)
 
     return [

@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from dipeo_executor import templates
-from dipeo_executor.llm import conversation, memory, persons
-from dipeo_executor.nodes import base
+from dipeo_executor.llm import conversation, memory, persons, structured
+from dipeo_executor.nodes import base, person_batch
 from dipeo_executor.program import Edge, Person
 
 TOOL_WORDS = {"image": "image_generation", "websearch": "web_search_preview"}
@@ -72,29 +72,45 @@ class FormatUnusable(base.NodeError):
     """text_format is not a JSON Schema."""
 
 
-class ReplyNotObject(base.NodeError):
-    """The model was asked for a JSON object and answered something else, twice."""
-
-
 async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Output:
-    """The value is the answer's text, or with text_format the JSON object in it."""
-    if props.batch:
-        raise base.NodeError("batch of a person_job comes with a later release; use one node per item, or a loop")
+    """The value is the answer's text, or with text_format the JSON object in it; of a batch, all of them."""
+    if any(tool.enabled for tool in props.tools):
+        ctx.log("warning", "tools are not sent to the model yet; it answers without them")
     person = persons.find(ctx.persons, props.person)
+    if not props.batch:
+        return await _answer(props, person, inputs, "", ctx)
+
+    async def one(given: base.Inputs, name: str) -> base.Output:
+        return await _answer(props, person, given, name, ctx)
+
+    at_once = props.max_concurrent if props.batch_parallel else 1
+    out = await person_batch.run(inputs, props.batch_input_key, at_once, one, ctx)
+    return replace(
+        out,
+        conversation=_payload(person, [*ctx.history, *out.messages], ctx.outgoing),
+        meta={
+            "person_id": person.id,
+            "batch_mode": True,
+            "batch_parallel": props.batch_parallel,
+            "llm_usage": _usage_meta(out.usage or base.Usage()),
+        },
+    )
+
+
+async def _answer(props: Props, person: Person, inputs: base.Inputs, item: str, ctx: base.Context) -> base.Output:
+    """Ask once. `item` names an item of a batch, so that its messages have ids of their own."""
     prompt = _prompt(props, inputs, ctx)
     if not prompt:
         ctx.log("warning", "the prompt is empty after filling it in; the model is not asked")
         return base.Output("", meta={"person_id": person.id, "skipped": True})
-    if any(tool.enabled for tool in props.tools):
-        ctx.log("warning", "tools are not sent to the model yet; it answers without them")
     schema = _schema(props, ctx)
     arrived = conversation.arrived(inputs, ctx.history, person.id, ctx.node.id)
     seen = [*ctx.history, *arrived]
     selection = memory.select(seen, person.id, props.memorize_to, props.at_most, props.ignore_person)
     if not selection.by_rule:
         ctx.log("warning", "memorize_to as free text keeps the whole conversation until a model can select from it")
-    answer = await _ask(person, persons.chat(person, selection.messages, prompt), schema, ctx)
-    exchange = conversation.exchange(person.id, prompt, answer.text, answer.usage, ctx)
+    answer = await structured.ask(person, persons.chat(person, selection.messages, prompt), schema, ctx)
+    exchange = conversation.exchange(person.id, prompt, answer.text, answer.usage, ctx, item)
     remembered = None
     if props.memorize_to.strip() or props.at_most or props.ignore_person.strip():
         remembered = {
@@ -154,50 +170,9 @@ def _schema(props: Props, ctx: base.Context) -> dict[str, Any] | None:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    text: str
-    parsed: dict[str, Any] | None  # with text_format
-    usage: base.Usage
-    model: str
-
-
-async def _ask(
-    person: Person, messages: list[dict[str, str]], schema: dict[str, Any] | None, ctx: base.Context
-) -> Answer:
-    reply = await ctx.llm.complete(person, messages, schema=schema)
-    if schema is None:
-        return Answer(reply.text, None, reply.usage, reply.model)
-    parsed, usage = _object(reply.text), reply.usage
-    if parsed is None:
-        ctx.log("warning", "the answer is not a JSON object; asking once more")
-        repair = [
-            *messages,
-            {"role": "assistant", "content": reply.text},
-            {"role": "user", "content": f"Answer with one JSON object only. It must fit: {json.dumps(schema)}"},
-        ]
-        repair = [message for message in repair if message["content"]]
-        reply = await ctx.llm.complete(person, repair, schema=schema, purpose="retry")
-        parsed, usage = _object(reply.text), usage + reply.usage
-    if parsed is None:
-        raise ReplyNotObject(
-            f"model {reply.model} was asked twice for a JSON object and answered: {reply.text[:200]!r}"
-        )
-    return Answer(reply.text, parsed, usage, reply.model)
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
-    try:
-        value = json.loads(fenced[1] if fenced else text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def _payload(person: Person, messages: list[base.Message], outgoing: Sequence[Edge]) -> dict[str, Any] | None:
     """What conversation_state arrows carry: all that this run saw, its own exchange included."""
-    if all(edge.content_type != "conversation_state" for edge in outgoing):
+    if not messages or all(edge.content_type != "conversation_state" for edge in outgoing):
         return None
     told = [conversation.as_json(message) for message in messages]
     return {"messages": told, "last_message": told[-1], "person_id": person.id, "model": person.model}

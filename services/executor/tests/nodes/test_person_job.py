@@ -212,8 +212,3 @@ async def test_cases_43_and_44_the_conversation_is_a_payload_beside_the_text(tmp
     assert [m["content"] for m in out.conversation["messages"]] == ["Go on", "reply"]
     assert out.conversation["last_message"] == as_json(out.messages[-1])
     assert (out.conversation["person_id"], out.conversation["model"]) == ("Ada", "m-1")
-
-
-async def test_batch_says_that_it_is_not_there_yet(tmp_path):
-    with pytest.raises(NodeError, match="batch of a person_job comes with a later release"):
-        await run(person_job, ask(batch=True), {}, context(tmp_path))
