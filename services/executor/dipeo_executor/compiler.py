@@ -118,9 +118,7 @@ def _child(
 ) -> Program | None:
     """The nested program of a sub-diagram; None after an error."""
     report = around.report
-    if props.batch:
-        given.add(report, "T0", "batch comes later; use one sub_diagram node per item", "batch")
-    elif props.ignore_if_sub and levels:
+    if props.ignore_if_sub and levels:
         return Program((), ())  # never runs here, and may name a diagram that is being compiled
     elif len(levels) >= MAX_LEVELS:
         given.add(report, "T10", f"more than {MAX_LEVELS} diagrams in each other: {' → '.join(levels[-3:])}")

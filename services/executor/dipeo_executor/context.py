@@ -93,7 +93,7 @@ class NodeContext:
 
     @property
     def history(self) -> Sequence[Message]:
-        return [_message(message) for message in self.state.messages[: self.run.history]]
+        return [_message(message) for message in self.state.conversation(self.frame)[: self.run.history]]
 
     @property
     def nested(self) -> bool:

@@ -1,12 +1,14 @@
 """Engine events <-> journal events (dipeo.store.v1.Event). Only the driver and the service read this."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from dipeo_executor import values
 from dipeo_executor.engine import events as ev
+from dipeo_executor.engine.batch import Item
 from dipeo_executor.program import Node, Program
 from dipeo_protos.store.v1 import events_pb2 as pb
 
@@ -22,14 +24,22 @@ def seconds(stamp: Timestamp) -> float:
 
 
 def node_at(program: Program, path: str) -> tuple[Program, Node]:
-    """The node a path leads to, and the program it stands in. Raises KeyError for a path that leads nowhere."""
-    *outer, name = path.split("/")
-    for step in outer:
-        child = _node(program, step).child
-        if child is None:
+    """The node a path leads to, and the program it stands in. Raises KeyError for a path that leads nowhere.
+
+    The items of a batch "K" are "K/0", "K/1" …, each with the same sub-diagram inside.
+    """
+    steps = path.split("/")
+    node = _node(program, steps[0])
+    for step in steps[1:]:
+        inside = node.child
+        if inside is None:
             raise KeyError(path)
-        program = child
-    return program, _node(program, name)
+        if node.props.batch:
+            label = f"{node.label}[{step}]"
+            node = replace(node, id=step, label=label, props=Item({}, None, isolate_conversation=False))
+            continue
+        program, node = inside, _node(inside, step)
+    return program, node
 
 
 def _node(program: Program, name: str) -> Node:

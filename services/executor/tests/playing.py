@@ -48,6 +48,11 @@ class SubProps:
     input_mapping: Mapping[str, str] | None = None
     output_mapping: Mapping[str, str] | None = None
     ignore_if_sub: bool = False
+    isolate_conversation: bool = False
+    batch: bool = False
+    batch_input_key: str = "items"
+    batch_parallel: bool = True
+    max_concurrent: int = 10
 
 
 def program(nodes: str, arrows: str = "", *, children: Mapping[str, Node] | None = None, name: str = "") -> Program:
@@ -173,7 +178,7 @@ def _finish(state: State, started: NodeStarted, behaviour: Mapping[str, Any]) ->
         return [NodeCompleted(*run, dict(inputs), "condtrue" if value.taken else "condfalse")]
     if isinstance(value, Speech):
         message = MessageAppended(
-            f"m{len(state.messages)}", started.node, started.iteration, node.id, "system", value.text
+            f"m{len(state.conversation(frame))}", started.node, started.iteration, node.id, "system", value.text
         )
         return [message, NodeCompleted(*run, value.text, conversation=value.conversation)]
     if node.type == "endpoint":

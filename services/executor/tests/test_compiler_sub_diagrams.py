@@ -120,11 +120,11 @@ def test_a_broken_child_is_told_once_however_often_it_is_named():
     assert 'as told at node "sub"' in only(result, "T10").message
 
 
-def test_batch_comes_later():
-    assert (
-        "batch comes later"
-        in only(light(parent("diagram_name: c, batch: true"), files={"c.yaml": CHILD}), "T0").message
-    )
+def test_a_batch_holds_the_diagram_its_items_run():
+    compiled = light(parent("diagram_name: c, batch: true"), files={"c.yaml": CHILD})
+    assert compiled.program is not None
+    node = next(node for node in compiled.program.nodes if node.type == "sub_diagram")
+    assert node.child is not None and node.props.batch
 
 
 def test_a_sub_diagram_must_name_one():

@@ -4,17 +4,18 @@ Nodes are numbered in declaration order; sets of nodes are integers, bit i = nod
 lists is computed at first need and kept: an event costs what it touches, never what the program holds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from dipeo_executor.program import Program
 
 
 class Graph:
-    """Adjacency and loop structure of one program."""
+    """Adjacency and loop structure of one program. `shared`: what is inside every node of it, when that is the same."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, shared: "Graph | None" = None) -> None:
         self.program = program
+        self._shared = shared
         self.index = {node.id: i for i, node in enumerate(program.nodes)}
         self.size = len(program.nodes)
         self.source = [self.index[edge.source] for edge in program.edges]
@@ -35,6 +36,8 @@ class Graph:
 
     def child(self, node: int) -> "Graph":
         """The graph of the sub-diagram inside `node`, made once."""
+        if self._shared is not None:
+            return self._shared
         if node not in self._children:
             program = self.program.nodes[node].child
             if program is None:
@@ -126,14 +129,12 @@ class Graph:
         return inside
 
 
-def bits(mask: int) -> list[int]:
+def bits(mask: int) -> Iterator[int]:
     """Positions of the set bits, ascending."""
-    found = []
     while mask:
         low = mask & -mask
-        found.append(low.bit_length() - 1)
+        yield low.bit_length() - 1
         mask ^= low
-    return found
 
 
 def _mask(nodes: Iterable[int]) -> int:

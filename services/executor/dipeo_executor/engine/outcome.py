@@ -23,7 +23,7 @@ def result(frame: Frame) -> tuple[bool, Json, bool]:
 
     One endpoint reached: its value; several: label -> value; none: the value of the node that completed last.
     """
-    reached = bits(frame.reached)
+    reached = list(bits(frame.reached))
     if not reached:
         return frame.last >= 0, frame.output[frame.last] if frame.last >= 0 else None, frame.last_wrong
     wrong = bool(frame.wrong)
@@ -34,7 +34,7 @@ def result(frame: Frame) -> tuple[bool, Json, bool]:
 
 def body(frame: Frame) -> Json:
     """What a sub-diagram hands to its parent: bodies as they are, not unwrapped (engine contract 5.1)."""
-    reached = bits(frame.reached)
+    reached = list(bits(frame.reached))
     if not reached:
         return frame.output[frame.last] if frame.last >= 0 else None
     if len(reached) == 1:

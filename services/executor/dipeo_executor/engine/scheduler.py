@@ -9,6 +9,7 @@ entry of an irreducible loop.
 
 from dataclasses import replace
 
+from dipeo_executor.engine import batch
 from dipeo_executor.engine.children import shaped_result
 from dipeo_executor.engine.events import (
     Event,
@@ -80,11 +81,11 @@ def _step(state: State, frame: Frame) -> list[Event]:
         node = frame.node(chosen)
         if frame.count[chosen] >= state.limits.runs_per_node:
             return [] if frame.running else _end(state, frame, _runaway(state, frame, chosen))
-        if node.child is not None or not _full(state):
-            path = frame.path_of(chosen)
-            tokens = fresh_tokens(frame, chosen)
-            return [NodeStarted(path, state.runs.get(path, 0), consumed=tokens, history=len(state.messages))]
-        return []
+        if (_full(state) and node.child is None) or (frame.width and frame.busy.bit_count() >= frame.width):
+            return []
+        path, tokens = frame.path_of(chosen), fresh_tokens(frame, chosen)
+        history = len(state.conversation(frame))
+        return [NodeStarted(path, state.runs.get(path, 0), consumed=tokens, history=history)]
     if frame.running:
         return []
     if passed := _pass_through(frame):
@@ -259,6 +260,13 @@ def _child_ended(state: State, frame: Frame, error: Failure | None) -> Event:
         return failed(state, frame.path, error)
     if _halted(state, parent):
         return NodeAborted(frame.path, run.iteration, run.attempt)
+    if node.props.batch:
+        value, meta, hopeless = batch.collected(frame)
+        if hopeless:
+            first = frame.errors[0]
+            message = f"all {frame.graph.size} items failed; the first: {first.message}"
+            return failed(state, frame.path, Failure(first.type, message, node=frame.path))
+        return NodeCompleted(frame.path, run.iteration, run.attempt, value, meta=meta)
     if parent.path and node.props.ignore_if_sub:  # compiled to an empty diagram (node contract 12.3)
         skipped = {"skipped": True, "reason": "this diagram runs as a sub-diagram"}
         return NodeCompleted(frame.path, run.iteration, run.attempt, skipped)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dipeo_executor.engine import batch
 from dipeo_executor.engine.children import child_variables
 from dipeo_executor.engine.events import (
     Consumed,
@@ -80,6 +81,9 @@ class Frame:
     reached: int = 0  # endpoints that completed
     wrapped: int = 0  # endpoints whose value was wrapped into {"default": …}
     wrong: int = 0  # endpoints whose value is an error value
+    width: int = 0  # how many of its nodes may be busy at a time, 0 = no limit of its own (batch.py)
+    scope: str = ""  # whose conversation its persons share
+    errors: dict[int, Failure] = field(default_factory=dict)  # per node, of its last run when that failed
     failed: Failure | None = None
     unreached: int = 0  # endpoints that never started
     last: int = -1  # node that ended last with a value
@@ -121,7 +125,7 @@ class State:
     limits: Limits
     frames: dict[str, Frame]
     runs: dict[str, int] = field(default_factory=dict)  # node path -> runs so far, over all frames
-    messages: list[MessageAppended] = field(default_factory=list)
+    messages: dict[str, list[MessageAppended]] = field(default_factory=dict)  # scope -> its conversation
     interactions: dict[tuple[str, int], Interaction] = field(default_factory=dict)
     open_questions: int = 0
     failures: list[tuple[str, Failure]] = field(default_factory=list)
@@ -135,6 +139,9 @@ class State:
     @property
     def root(self) -> Frame:
         return self.frames[""]
+
+    def conversation(self, frame: Frame) -> list[MessageAppended]:
+        return self.messages.get(frame.scope, [])
 
     @property
     def awaits_only_humans(self) -> bool:
@@ -184,7 +191,7 @@ def apply(state: State, event: Event) -> State:
         case NodePassed():
             _pass(state, event)
         case MessageAppended():
-            state.messages.append(event)
+            state.messages.setdefault(state.locate(event.node)[0].scope, []).append(event)
         case InteractionOpened():
             state.interactions[event.node, event.iteration] = Interaction(event.id, event.expires_at)
             state.open_questions += 1
@@ -233,10 +240,22 @@ def _start(state: State, event: NodeStarted) -> None:
     if node.child is None:
         state.leaves += 1
     else:
-        variables = child_variables(node.props, inputs)
-        state.frames[event.node] = new_frame(event.node, frame.graph.child(index), variables)
+        inner = _inner_frame(frame, index, inputs)
+        inner.scope = f"{event.node}#{event.iteration}" if node.props.isolate_conversation else frame.scope
+        state.frames[event.node] = inner
         state.touched[event.node] = None
     state.touched[frame.path] = None
+
+
+def _inner_frame(frame: Frame, index: int, inputs: Mapping[str, Json]) -> Frame:
+    node, path = frame.node(index), frame.path_of(index)
+    if isinstance(node.props, batch.Item):
+        return new_frame(path, frame.graph.child(index), node.props.variables)
+    if not node.props.batch:
+        return new_frame(path, frame.graph.child(index), child_variables(node.props, inputs))
+    inner = new_frame(path, Graph(batch.program_of(node, inputs), shared=frame.graph.child(index)), {})
+    inner.width = batch.width(node)
+    return inner
 
 
 def _consume(frame: Frame, index: int, tokens: tuple[Consumed, ...]) -> Mapping[str, Json]:
@@ -275,6 +294,7 @@ def _complete(state: State, event: NodeCompleted) -> None:
     )
     _leave(state, frame, index)
     frame.completed[index] += 1
+    frame.errors.pop(index, None)
     frame.output[index] = event.value
     frame.last, frame.last_wrong = index, tainted
     frame.variables.update(event.variables)
@@ -299,6 +319,7 @@ def _fail(state: State, event: NodeFailed) -> None:
     frame, index = state.locate(event.node)
     _leave(state, frame, index)
     state.failures.append((event.node, event.error))
+    frame.errors[index] = event.error
     if not event.port:
         frame.failed = frame.failed or event.error
         return

@@ -3,7 +3,7 @@
 import pytest
 from playing import Branch, Played, Speech, SubProps, play, program
 
-from dipeo_executor.engine.events import NodeCompleted, NodeFailed, NodePassed
+from dipeo_executor.engine.events import NodeCompleted, NodeFailed, NodePassed, NodeStarted
 from dipeo_executor.engine.state import Limits
 from dipeo_executor.program import Node
 
@@ -280,6 +280,70 @@ def test_output_mapping_selects_from_the_result_and_from_nodes():
     made = program("S:start K", "S > K", children=child(output_mapping=mapping))
     played = play(made, {"c": {"got": {"x": 3}}})
     assert played.end.result == {"v": 3, "whole": {"got": {"x": 3}}, "deep": 3, "none": None}
+
+
+def test_case_50_a_batch_runs_the_child_once_per_item_in_order():
+    made = program("S:start A K E:endpoint", "S > A; A > K; K > E", children=child(batch=True))
+    acts = {"A": {"items": ["x", "y"]}, "c": lambda inputs, _: inputs["default"]["default"]}
+    played = play(made, acts)
+    assert played.starts == [
+        "S", "A", "K", "K/0", "K/0/s", "K/1", "K/1/s", "K/0/c", "K/1/c", "K/0/e", "K/1/e", "E",
+    ]  # fmt: skip
+    assert played.inputs_of("K/1/c") == [
+        {"default": {"default": {"default": "y", "_batch_index": 1, "_batch_total": 2}}}
+    ]
+    assert [one["index"] for one in played.end.result["default"]] == [0, 1]
+
+
+def test_sub_4_a_batch_runs_so_many_items_at_a_time_and_keeps_their_order():
+    made = program("S:start K", "S > K", children=child(batch=True, max_concurrent=2))
+    played = play(
+        made, {"c": lambda inputs, _: inputs["default"]["default"]["default"] * 10}, variables={"items": [1, 2, 3, 4]}
+    )
+    begun = [path for path in played.starts if path.startswith("K/") and path.count("/") == 1]
+    assert begun == ["K/0", "K/1", "K/2", "K/3"] and played.starts.index("K/2") > played.starts.index("K/0/e")
+    assert [one["output"] for one in played.end.result] == [{"default": n} for n in (10, 20, 30, 40)]
+
+
+def test_a_failed_item_keeps_its_place_and_the_batch_goes_on():
+    def fussy(inputs, _):
+        item = inputs["default"]["default"]["default"]
+        return 1 // item
+
+    made = program("S:start K", "S > K", children=child(batch=True, batch_parallel=False))
+    played = play(made, {"c": fussy}, variables={"items": [1, 0]})
+    assert played.end.status == "completed"
+    assert played.end.result[0]["output"] == {"default": 1} and played.end.result[1] == {
+        "index": 1,
+        "error": "integer division or modulo by zero",
+    }
+    assert play(made, {"c": fussy}, variables={"items": [0, 0]}).end.status == "failed"
+
+
+def test_an_empty_batch_gives_the_empty_summary():
+    made = program("S:start K", "S > K", children=child(batch=True))
+    assert play(made, variables={"items": []}).end.result["total_items"] == 0
+
+
+def test_a_half_done_batch_goes_on_after_a_crash_without_repeating_finished_items():
+    made = program("S:start K", "S > K", children=child(batch=True, max_concurrent=2))
+    acts = {"c": lambda inputs, _: inputs["default"]["default"]["default"]}
+    whole = play(made, acts, variables={"items": [1, 2, 3]})
+    cut = (
+        next(i for i, event in enumerate(whole.journal) if isinstance(event, NodeCompleted) and event.node == "K/0") + 1
+    )
+    again = play(made, acts, variables={"items": [1, 2, 3]}, prefix=whole.journal[:cut])
+    assert again.starts.count("K/0/c") == 1 and again.end.result == whole.end.result
+
+
+def test_an_isolated_sub_diagram_has_a_conversation_of_its_own():
+    inner = program("s:start p:person_job", "s > p")
+    node = Node("K", "sub_diagram", "K", SubProps(isolate_conversation=True), child=inner)
+    made = program("S:start P:person_job K Q:person_job", "S > P; P > K; K > Q", children={"K": node})
+    talk = Speech("hi", None)
+    played = play(made, {"P": talk, "p": talk, "Q": talk})
+    histories = {event.node: event.history for event in played.journal if isinstance(event, NodeStarted)}
+    assert (histories["K/p"], histories["Q"]) == (0, 1)
 
 
 def test_a_sub_diagram_may_refuse_to_run_inside_another():
