@@ -68,6 +68,7 @@ class FakeContext:
     nested: bool = False
     workers: Any = field(default_factory=KeptWorkers)
     llm: Any = field(default_factory=Mock)
+    http: Any = None
     answer: Answer = field(default_factory=lambda: Answer("", "unattended"))
     asked: list[tuple[str, str, float | None]] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)

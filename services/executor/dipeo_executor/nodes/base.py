@@ -4,15 +4,20 @@ A handler is `async def run(props, inputs, ctx) -> Output`. It knows nothing of 
 NodeError with words a user can act on; whether that ends the run is decided outside (decision 1).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import AliasGenerator, BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 from dipeo_executor.program import Edge, Node, Person
+
+if TYPE_CHECKING:
+    from dipeo_executor.nodes.web import Request, Response, Retry
+
+T = TypeVar("T")
 
 Inputs = Mapping[str, Any]  # port -> JSON value, in declaration order of the arrows
 
@@ -191,6 +196,25 @@ class Reply:
     model: str
 
 
+class Log(Protocol):
+    """Context.log, for what works on behalf of a node."""
+
+    def __call__(self, level: str, message: str, **fields: Any) -> None: ...
+
+
+class Http(Protocol):
+    """Requests to other hosts, within the limits set for this executor. See http.py."""
+
+    async def send(self, request: "Request", *, retry: "Retry | None" = None, log: Log | None = None) -> "Response":
+        """The last answer, whatever its status. Raises NodeError when there is none."""
+
+    def secret(self, name: str) -> str:
+        """What {env: name} stands for. Raises NodeError."""
+
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """One object per key for the life of the executor."""
+
+
 class Context(Protocol):
     """What a node may touch. Tests hand in a fake.
 
@@ -243,6 +267,8 @@ class Context(Protocol):
     def workers(self) -> Workers: ...
     @property
     def llm(self) -> Llm: ...
+    @property
+    def http(self) -> Http: ...
 
     async def ask(self, prompt: str, *, context: str = "", default: str = "", timeout_s: float | None = None) -> Answer:
         """Ask a human, durably: survives the executor."""
