@@ -48,6 +48,10 @@ class NotFound(CliError):
         super().__init__(message, code="not_found", exit_code=EXIT_NEGATIVE, hint=hint, context=context)
 
 
+class Conflict(CliError):
+    """The gateway says that this is not possible any more."""
+
+
 class Unreachable(CliError):
     """The gateway does not answer."""
 
@@ -65,10 +69,6 @@ class Stopped(BaseException):
 
 def from_gateway(code: str, message: str, *, context: dict[str, Any] | None = None) -> CliError:
     """The failure a GraphQL error code stands for (spec/gateway.md §13.3)."""
-    hints = {
-        "UNAUTHENTICATED": "give the gateway's token with --token or DIPEO_API_TOKEN",
-        "DIAGRAM_INVALID": "",
-    }
-    return CliError(
-        message, code=code.lower(), exit_code=kit.exit_code_of(code), hint=hints.get(code, ""), context=context
-    )
+    kind = Conflict if code == "CONFLICT" else CliError
+    hint = "give the gateway's token with --token or DIPEO_API_TOKEN" if code == "UNAUTHENTICATED" else ""
+    return kind(message, code=code.lower(), exit_code=kit.exit_code_of(code), hint=hint, context=context)

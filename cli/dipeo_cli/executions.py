@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +11,12 @@ from dipeo_cli import output, progress, prompts, refs, report, stack
 from dipeo_cli import results as shapes
 from dipeo_cli.client import Gateway
 from dipeo_cli.config import Config
-from dipeo_cli.errors import EXIT_NEGATIVE, EXIT_UNFINISHED, CliError, Usage
+from dipeo_cli.errors import EXIT_NEGATIVE, EXIT_UNFINISHED, CliError, Conflict, Usage
 from dipeo_cli.follow import events
 
 Json = dict[str, Any]
 PAGE = 1000
+ABORT_S = 10.0
 
 
 def results(
@@ -152,13 +154,12 @@ def cancel(config: Config, references: list[str], *, reason: str, as_json: bool)
 
 
 def _cancel_one(gateway: Gateway, execution_id: str, reason: str) -> Json:
-    try:
-        gateway.abort(execution_id, reason)
-    except CliError as error:
-        if error.code != "conflict":
-            raise
+    if shapes.status_of(gateway.get_execution(execution_id)) in shapes.TERMINAL:
         output.say(f"{execution_id} had ended already")
-    deadline = time.monotonic() + 10
+    else:
+        with suppress(Conflict):
+            gateway.abort(execution_id, reason)
+    deadline = time.monotonic() + ABORT_S
     while True:
         status = shapes.status_of(gateway.get_execution(execution_id))
         if status in shapes.TERMINAL or time.monotonic() > deadline:

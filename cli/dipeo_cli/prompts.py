@@ -88,7 +88,7 @@ class Desk:
 
     def _close(self, prompt_id: str, outcome: str) -> None:
         if self._asked and self._asked.prompt_id == prompt_id:
-            output.say(f'\n(the question of "{self._asked.label}" is closed: {outcome})')
+            output.say(f'(the question of "{self._asked.label}" is closed: {outcome})')
             self._asked, self._typed = None, ""
         self._open = [question for question in self._open if question.prompt_id != prompt_id]
 
@@ -117,7 +117,8 @@ class Desk:
             output.say(f"  {question.context}")
         if question.default:
             output.say(f"  (empty line: {question.default})")
-        print("> ", end="", file=sys.stderr, flush=True)
+        if os.isatty(0):
+            print("> ", end="", file=sys.stderr, flush=True)
 
     def _send(self, gateway: Gateway, question: Question, text: str) -> None:
         try:

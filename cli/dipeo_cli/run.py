@@ -11,7 +11,7 @@ from typing import Any
 from dipeo_cli import diagnostics, follow, lookup, output, progress, prompts, refs, report, results, stack
 from dipeo_cli.client import Gateway
 from dipeo_cli.config import Config
-from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Stopped, Usage
+from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Conflict, Stopped, Usage
 from dipeo_kit import ids
 
 Json = dict[str, Any]
@@ -170,9 +170,10 @@ def _cancel(follower: follow.Follower, config: Config) -> None:
         with stack.connect(config) as gateway:
             gateway.abort(follower.execution_id, "interrupted at the command line")
         follower.to_end(GRACE_S)
-    except (CliError, follow.GaveUp, Stopped) as error:
-        if getattr(error, "code", "") != "conflict":  # else it had just ended
-            output.say(f"see `dipeo results {follower.execution_id}`")
+    except Conflict:
+        return  # it had just ended
+    except (CliError, follow.GaveUp, Stopped):
+        output.say(f"see `dipeo results {follower.execution_id}`")
 
 
 def _report(execution: Json, request: Request, timeout_s: float | None) -> int:

@@ -93,6 +93,10 @@ class House:
     def background(self, *arguments: str) -> str:
         return str(self("run", *arguments, "--background").json["session_id"])
 
+    def serves(self) -> bool:
+        """A stack says that it serves; asks nobody."""
+        return (self.base / ".dipeo/run/gateway.json").exists()
+
     def pid(self) -> int:
         return int((self.base / ".dipeo/run/stack.pid").read_text())
 
@@ -135,9 +139,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture
-def own_house(tmp_path: Path) -> Iterator[House]:
-    """A project for one test, which may treat its stack roughly."""
-    own = make_house(tmp_path / "own")
+def own_house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
+    """A project for one test, which may treat its stack roughly; a parameter is the name of its folder."""
+    own = make_house(tmp_path / getattr(request, "param", "own"))
     yield own
     tear_down(own)
 

@@ -168,7 +168,7 @@ def test_case_44_45_what_does_not_load_is_a_diagnostic(house: Any) -> None:
     assert (zebra.code, zebra.json["valid"]) == (1, False)
     problem = zebra.json["errors"][0]
     assert "zebra" in problem["message"]
-    assert (problem["phase"], problem["line"]) == ("LOAD", 4)
+    assert problem["line"] == 4
     syntax = house("compile", "syntax", "--light", "--json")
     assert (syntax.code, syntax.json["valid"]) == (1, False)
     assert syntax.json["errors"][0]["line"] and syntax.json["errors"][0]["column"]
@@ -229,10 +229,8 @@ def test_logs_are_one_array_or_lines(house: Any) -> None:
 
 
 def test_variables_reach_the_diagram(house: Any) -> None:
-    house.write(
-        "sum.light.yaml",
-        (house.base / "ok.light.yaml").read_text().replace('{"sum": 2 + 3}', "variables['a'] + variables['b']['c']"),
-    )
+    text = (house.base / "ok.light.yaml").read_text()
+    house.write("sum.light.yaml", text.replace('{"sum": 2 + 3}', 'variables["a"] + variables["b"]["c"]'))
     house.write("given.json", '{"a": 1}')
     done = house("run", "sum", "--inputs", "given.json", "-i", 'b:={"c": 41}', "--output-only", "-q")
     assert done.out == "42\n"

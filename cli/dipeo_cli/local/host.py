@@ -68,7 +68,7 @@ def background(layout: Layout, ready_fd: int) -> int:
     idle_s = float(os.environ.get("DIPEO_IDLE_S") or IDLE_S)
     try:
         return _host(layout, _listen("127.0.0.1", None), ready, idle_s=idle_s)
-    except (kit.DipeoError, CliError, ModuleNotFoundError) as error:
+    except (kit.DipeoError, CliError, ModuleNotFoundError, OSError) as error:
         told = _not_installed(error) if isinstance(error, ModuleNotFoundError) else error
         print(f"error: {told}", file=sys.stderr)
         return EXIT_FAILED
