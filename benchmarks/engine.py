@@ -108,12 +108,14 @@ async def limit(home: House, folder: Path) -> dict[str, float]:
     import sqlite3
 
     connection = sqlite3.connect(folder / f"limit-{os.urandom(4).hex()}.db", isolation_level=None)
-    connection.executescript(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-        "CREATE TABLE event(id INTEGER PRIMARY KEY, run INT, seq INT, payload TEXT); CREATE UNIQUE INDEX i ON event(run, seq);"
-        "CREATE TABLE execution(id INTEGER PRIMARY KEY, head INT); INSERT INTO execution VALUES (1, 0);"
-        "CREATE TABLE node_run(run INT, node TEXT, iteration INT, status TEXT, output TEXT, PRIMARY KEY(run, node, iteration));"
-    )
+    connection.executescript("""
+        PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+        CREATE TABLE event(id INTEGER PRIMARY KEY, run INT, seq INT, payload TEXT);
+        CREATE UNIQUE INDEX event_seq ON event(run, seq);
+        CREATE TABLE execution(id INTEGER PRIMARY KEY, head INT); INSERT INTO execution VALUES (1, 0);
+        CREATE TABLE node_run(run INT, node TEXT, iteration INT, status TEXT, output TEXT,
+          PRIMARY KEY(run, node, iteration));
+    """)
     seq = 0
 
     async def commit() -> None:

@@ -1,23 +1,13 @@
 """Cases of engine contract 8.3 that need node behaviour, on the real services, named by number (decision 32)."""
 
 import asyncio
-import textwrap
 
 import pytest
 from house import House
+from lightly import light
 
 from dipeo_kit import rpc
 from dipeo_protos.store.v1 import store_pb2
-
-
-def light(nodes: str, connections: str, persons: str = "") -> str:
-    """A light diagram from its node and connection lines."""
-    text = f"version: light\nnodes:\n{textwrap.indent(textwrap.dedent(nodes).strip(), '  ')}\nconnections:\n"
-    text += textwrap.indent(textwrap.dedent(connections).strip(), "  ") + "\n"
-    if persons:
-        text += f"persons:\n{textwrap.indent(textwrap.dedent(persons).strip(), '  ')}\n"
-    return text
-
 
 PERSONS = """
 P: {service: openai, model: m, system_prompt: You are P}

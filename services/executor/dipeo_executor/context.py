@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from dipeo_executor.engine.events import Logged, MessageAppended
 from dipeo_executor.engine.state import Frame, Running, State
-from dipeo_executor.nodes.base import Answer, Files, Llm, Message, NodeCount, Workers
+from dipeo_executor.nodes.base import Answer, Files, Http, Llm, Message, NodeCount, Workers
 from dipeo_executor.program import Edge, Node, Person
 
 
@@ -30,6 +30,7 @@ class NodeContext:
     files: Files
     workers: Workers
     llm: Llm
+    http: Http
     note: Callable[[Logged], None]
     asker: Ask
 

@@ -16,6 +16,7 @@ from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.state import State, apply, new_state
 from dipeo_executor.errors import AppendRefused, StoreLost
 from dipeo_executor.files import ProjectFiles
+from dipeo_executor.http import Outgoing
 from dipeo_executor.journal import Journal
 from dipeo_executor.llm.models import Models
 from dipeo_executor.options import Options
@@ -38,6 +39,7 @@ class House:
     journal: Journal
     files: ProjectFiles
     sandbox: Sandbox
+    http: Outgoing
     capacity: int
     env: Mapping[str, str]  # where providers' keys and addresses are
 
@@ -101,7 +103,7 @@ class Executions:
         models = Models(options.mock_llm, house.env)
         # provider SDKs take seconds to import: begun now, in a thread, before the first call needs them
         asyncio.get_running_loop().run_in_executor(None, models.preload, list(program.persons.values()))
-        return Tools(house.journal, house.files, house.sandbox.workers(execution_id), models, EXECUTOR)
+        return Tools(house.journal, house.files, house.sandbox.workers(execution_id), models, house.http, EXECUTOR)
 
     async def _drive(self, run: Run, first: Sequence[ev.Event], parent: str) -> None:
         """The boundary around a run: whatever happens inside, the journal gets an end or somebody else the run."""

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from dipeo_executor.executions import Executions, House
 from dipeo_executor.files import ProjectFiles
+from dipeo_executor.http import Outgoing
 from dipeo_executor.journal import open_journal
 from dipeo_executor.sandbox import Limits, Sandbox
 from dipeo_executor.service import ExecutorService
@@ -36,6 +37,7 @@ class Settings(ServiceSettings):
     code_memory_mib: int = Field(default=2048, ge=128)  # address space of one code worker
     capacity: int = Field(default=500, ge=1)  # executions at a time; the rest wait in the store's queue (decision 38)
     store_lost_s: float = Field(default=20.0, gt=0)  # without a store for so long, runs are dropped
+    allow_private_network: bool = True  # api_job and hook may call private addresses; false in deployment
     log_level: str = "INFO"
     reflection: bool = False
 
@@ -48,9 +50,13 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         limits = Limits(memory_bytes=settings.code_memory_mib * 2**20)
         sandbox = await stack.enter_async_context(Sandbox(base, python=settings.python, limits=limits))
         channel = await stack.enter_async_context(rpc.open_channel(settings.store))
-        store: "store_pb2_grpc.StoreServiceAsyncStub" = store_pb2_grpc.StoreServiceStub(channel)
+        store: store_pb2_grpc.StoreServiceAsyncStub = store_pb2_grpc.StoreServiceStub(channel)
         journal = await stack.enter_async_context(open_journal(store, give_up_s=settings.store_lost_s))
-        executions = Executions(House(store, journal, ProjectFiles(base), sandbox, settings.capacity, dict(os.environ)))
+        env = dict(os.environ)
+        http = Outgoing(allow_private=settings.allow_private_network, env=env)
+        stack.push_async_callback(http.aclose)
+        house = House(store, journal, ProjectFiles(base), sandbox, http, settings.capacity, env)
+        executions = Executions(house)
         session = asyncio.create_task(Session(executions, version("dipeo-executor")).run(), name="session")
         stack.push_async_callback(_cancelled, session)
         service = ExecutorService(executions, base)

@@ -12,17 +12,16 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from dipeo_executor import values, wire
+from dipeo_executor import wire
+from dipeo_executor.attempts import attempt, failure_of, timed_out
 from dipeo_executor.budget import Budget
 from dipeo_executor.context import NodeContext
 from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.scheduler import advance, failed
 from dipeo_executor.engine.state import Frame, Running, State, apply
 from dipeo_executor.journal import Journal
-from dipeo_executor.nodes import REGISTRY
-from dipeo_executor.nodes.base import Answer, Files, Llm, NodeError, Output
+from dipeo_executor.nodes.base import Answer, Files, Http, Llm
 from dipeo_executor.options import Options
 from dipeo_executor.sandbox import ExecutionWorkers
 from dipeo_kit import ids, logs, telemetry
@@ -51,6 +50,7 @@ class Tools:
     files: Files
     workers: ExecutionWorkers
     llm: Llm
+    http: Http
     executor: str  # who runs it, for people
 
 
@@ -66,9 +66,11 @@ class Run:
         self._arrived = asyncio.Event()
         self._end: tuple[ev.Event, ...] = ()  # how to end at once: abort, timeout
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._clocks: dict[str, asyncio.Task[None]] = {}  # of sub-diagrams with a timeout
         self._questions: dict[str, asyncio.Future[Answer]] = {}
         self._signals: set[str] = set()
         self._closed: set[str] = set()
+        self._waits: dict[str, float] = {}  # node -> seconds before its next attempt
         self._logs = 0
 
     # --- from outside ------------------------------------------------------------------------------------------------
@@ -93,6 +95,10 @@ class Run:
     async def drive(self, first: Sequence[ev.Event]) -> None:
         """Run to the end. Raises AppendRefused or StoreLost when the execution is no longer ours to run."""
         try:
+            for path in self.state.frames:
+                if path:  # inside a sub-diagram that was running when another executor was lost: its clock starts anew
+                    frame, index = self.state.locate(path)
+                    self._time_sub_diagram(path, frame.node(index).props.timeout)
             await self._step(first)
             while self.state.ended is None:
                 await self._next()
@@ -120,6 +126,8 @@ class Run:
         for event in events:
             if isinstance(event, ev.NodeStarted | ev.NodeRetrying):
                 self._begin(event.node)
+            elif isinstance(event, ev.NodeCompleted | ev.NodeFailed | ev.NodeAborted) and event.node in self._clocks:
+                self._clocks.pop(event.node).cancel()
 
     async def _append(self, events: Sequence[ev.Event]) -> None:
         now = time.time()
@@ -165,7 +173,7 @@ class Run:
         await self._append([*batch, *self._end])
 
     async def _cancel_tasks(self) -> None:
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *self._clocks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -176,17 +184,35 @@ class Run:
         if path.rpartition("/")[0] not in self.state.frames:
             return  # a sub-diagram that ended in the same step
         frame, index = self.state.locate(path)
-        if frame.node(index).child is not None or index not in frame.running:
+        if index not in frame.running:
             return
-        task = asyncio.create_task(self._run_node(path, frame, index, frame.running[index]))
+        if frame.node(index).child is not None:
+            self._time_sub_diagram(path, frame.node(index).props.timeout)
+            return
+        task = asyncio.create_task(self._run_node(path, frame, index, frame.running[index], self._waits.pop(path, 0.0)))
         self._tasks[path] = task
         task.add_done_callback(lambda done: self._tasks.pop(path, None) if self._tasks.get(path) is done else None)
 
-    async def _run_node(self, path: str, frame: Frame, index: int, run: Running) -> None:
+    def _time_sub_diagram(self, path: str, timeout_s: float | None) -> None:
+        """A sub-diagram runs in its own nodes; only its clock runs here."""
+
+        async def expire() -> None:
+            await asyncio.sleep(timeout_s or 0)
+            for inner, task in list(self._tasks.items()):
+                if inner.startswith(f"{path}/"):
+                    task.cancel()
+            self._fail(path, failure_of(timed_out(timeout_s or 0), path))
+
+        if timeout_s:
+            self._clocks[path] = asyncio.create_task(expire())
+
+    async def _run_node(self, path: str, frame: Frame, index: int, run: Running, wait_s: float) -> None:
         node = frame.node(index)
+        if wait_s:
+            await asyncio.sleep(wait_s)
         tools = self.tools
         context = NodeContext(
-            self.state, frame, index, run, self.claim.execution_id, tools.files, tools.workers, tools.llm,
+            self.state, frame, index, run, self.claim.execution_id, tools.files, tools.workers, tools.llm, tools.http,
             self._note, self._ask,
         )  # fmt: skip
         attributes = {
@@ -196,22 +222,20 @@ class Run:
         }
         with telemetry.span(f"node {node.label or node.id}", attributes):
             try:
-                handler = REGISTRY[node.type].run
-                if handler is None:
-                    raise NodeError(f"{node.type} nodes do not run by themselves")
-                self._put(*_completed(path, run, await handler(node.props, run.inputs, context)))
-            except NodeError as error:
-                self._fail(path, ev.Failure(error.kind, str(error), details=error.details))
-            except values.ValueNotJson as error:
-                self._fail(path, ev.Failure("ValueNotJson", str(error)))
-            except values.ValueTooLarge as error:
-                self._fail(path, ev.Failure("ValueTooLarge", str(error)))
-            except Exception as error:  # the boundary around a node: one bug of ours fails one node
-                log.exception("node.crashed", node=path, execution_id=self.claim.execution_id)
-                self._fail(path, ev.Failure(type(error).__name__, f"internal error: {error}", code="internal"))
+                self._put(*await attempt(path, node, run, context))
+            except Exception as error:  # noqa: BLE001 the boundary around a node; failure_of logs what is our mistake
+                self._fail(path, failure_of(error, path))
 
     def _fail(self, path: str, failure: ev.Failure) -> None:
-        self._put(failed(self.state, path, failure))
+        """Another attempt if the node's policy allows it, else the failure of the run of this node."""
+        frame, index = self.state.locate(path)
+        run, policy = frame.running[index], frame.node(index).props.retry
+        if policy is None or frame.node(index).child is not None or not policy.allows(run.attempt, failure.type):
+            self._put(failed(self.state, path, failure))
+            return
+        self._waits[path] = policy.wait_s(run.attempt)
+        reason = f"{failure.type}: {failure.message}"
+        self._put(ev.NodeRetrying(path, run.iteration, run.attempt + 1, reason))
 
     def _note(self, event: ev.Logged) -> None:
         self._logs += 1
@@ -261,24 +285,3 @@ class Run:
         future = self._questions.get(interaction_id)
         if future is not None and not future.done():
             future.set_result(Answer(response, "answered"))
-
-
-def _completed(path: str, run: Running, output: Output) -> list[ev.Event]:
-    """A node's output as events: its messages, then its completion. Raises ValueNotJson, ValueTooLarge."""
-    encoded = values.encode(output.value)
-    usage = ev.Usage(output.usage.input, output.usage.output, output.usage.cached) if output.usage else None
-    completion = ev.NodeCompleted(
-        path, run.iteration, run.attempt, values.decode(encoded), output.port, encoded=encoded, usage=usage,
-        conversation=_native(output.conversation), variables=_native(dict(output.variables)),
-        meta=_native(dict(output.meta)), model=output.model,
-    )  # fmt: skip
-    messages = [
-        ev.MessageAppended(it.id, path, run.iteration, it.from_id, it.to_id, it.content, it.token_count)
-        for it in output.messages
-    ]
-    return [*messages, completion]
-
-
-def _native(value: Any) -> Any:
-    """A copy of what JSON keeps of a value."""
-    return values.decode(values.encode(value)) if value else value

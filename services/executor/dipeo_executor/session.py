@@ -15,6 +15,7 @@ from dipeo_protos.store.v1 import store_pb2
 log = logs.get(__name__)
 
 RECONNECT_S = 0.5
+FAREWELL_S = 2.0
 
 
 class Session:
@@ -49,15 +50,18 @@ class Session:
             self._executions.session_id = response.opened.session_id
             self.opened.set()
             beat = asyncio.create_task(self._heartbeat(stream, response.opened.heartbeat_s))
+            listening = asyncio.create_task(self._listen(stream))
             try:
-                await self._listen(stream)
-            finally:
+                await asyncio.shield(listening)  # a cancelled read would end the call without a farewell
+            except asyncio.CancelledError:
                 beat.cancel()
-                await asyncio.gather(beat, return_exceptions=True)
-        except asyncio.CancelledError:
-            await self._lost()
-            await self._close(stream)
-            raise
+                await self._lost()
+                await self._close(stream, listening)
+                raise
+            finally:
+                for task in (beat, listening):
+                    task.cancel()
+                await asyncio.gather(beat, listening, return_exceptions=True)
         finally:
             stream.cancel()
 
@@ -85,12 +89,11 @@ class Session:
         self._executions.session_id = ""
         await self._executions.drop()
 
-    async def _close(self, stream: Any) -> None:
+    async def _close(self, stream: Any, listening: "asyncio.Task[None]") -> None:
         try:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(FAREWELL_S):
                 await stream.write(store_pb2.SessionRequest(close=store_pb2.CloseSession()))
                 await stream.done_writing()
-                while await stream.read() is not aio.EOF:
-                    pass
+                await listening
         except (aio.AioRpcError, asyncio.InvalidStateError, TimeoutError) as error:
             log.info("session.closed_by_store", error=str(error))

@@ -26,6 +26,8 @@ class Item:
     isolate_conversation: bool
     batch: bool = False
     ignore_if_sub: bool = False
+    timeout: float | None = None
+    retry: None = None
 
 
 def items_of(inputs: Mapping[str, Json], key: str) -> list[Json]:

@@ -13,6 +13,8 @@ def upper(value: Any) -> Any:
 
 
 class Props(base.Props):
+    times_itself = True
+
     url: str = ""
     method: Annotated[Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"], BeforeValidator(upper)] = "GET"
     headers: dict[str, Any] | str = Field(default_factory=dict)  # or JSON text

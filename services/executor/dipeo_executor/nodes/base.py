@@ -7,9 +7,9 @@ NodeError with words a user can act on; whether that ends the run is decided out
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
-from pydantic import AliasGenerator, BaseModel, ConfigDict, model_validator
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from dipeo_executor.program import Edge, Node, Person
@@ -34,6 +34,26 @@ class NodeError(Exception):
         self.details = details
 
 
+class RetryPolicy(BaseModel):
+    """How often a failing node is tried again, each try a journaled attempt. `retry: 3` means three attempts in all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attempts: int = Field(default=3, ge=1, le=100)
+    delay_s: float = Field(default=1.0, ge=0)
+    strategy: Literal["exponential", "linear", "constant"] = "exponential"
+    max_delay_s: float = Field(default=60.0, ge=0)
+    errors: list[str] = Field(default_factory=list)  # classes of failure (error.type); empty = every failure
+
+    def wait_s(self, failed: int) -> float:
+        """Seconds before the attempt that follows number `failed` (from 1)."""
+        factor = {"exponential": 2.0 ** (failed - 1), "linear": float(failed), "constant": 1.0}[self.strategy]
+        return min(self.delay_s * factor, self.max_delay_s)
+
+    def allows(self, failed: int, kind: str) -> bool:
+        return failed < self.attempts and (not self.errors or kind in self.errors)
+
+
 class Props(BaseModel):
     """Base of every node's properties. Unknown keys are the compiler's to report; strings are never made of numbers.
 
@@ -48,7 +68,16 @@ class Props(BaseModel):
         alias_generator=AliasGenerator(validation_alias=to_camel),
     )
 
+    times_itself: ClassVar[bool] = False  # the handler keeps to `timeout`, the driver need not
+
     on_error: Literal["fail", "continue"] = "fail"
+    retry: RetryPolicy | None = None
+    timeout: float | None = Field(default=None, ge=0)  # seconds one attempt may take; 0 and absent = the default
+
+    @field_validator("retry", mode="before")
+    @classmethod
+    def _attempts(cls, value: Any) -> Any:
+        return {"attempts": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="before")
     @classmethod

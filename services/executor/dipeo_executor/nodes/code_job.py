@@ -13,6 +13,8 @@ STREAM_LIMIT = 64 * 1024  # characters of stdout and of stderr kept in meta
 
 
 class Props(base.Props):
+    times_itself = True
+
     language: Literal["python", "typescript", "bash", "shell"] = Field(
         default="python", validation_alias=AliasChoices("language", "code_type", "codeType")
     )

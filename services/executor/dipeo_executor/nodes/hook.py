@@ -23,6 +23,8 @@ def _kind(value: Any) -> Any:
 
 
 class Props(base.Props):
+    times_itself = True
+
     """`config` is an older place for all of them; what stands beside it wins."""
 
     hook_type: Annotated[Literal["shell", "http", "python", "file"], BeforeValidator(_kind)] = "shell"

@@ -9,6 +9,8 @@ from dipeo_executor.nodes import base
 
 
 class Props(base.Props):
+    times_itself = True
+
     prompt: str = ""
     timeout: int | None = Field(default=None, ge=0)  # seconds; absent or 0: as long as it takes
     show_context: bool = True

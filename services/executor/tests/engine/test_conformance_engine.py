@@ -292,7 +292,7 @@ def test_case_50_a_batch_runs_the_child_once_per_item_in_order():
     assert played.inputs_of("K/1/c") == [
         {"default": {"default": {"default": "y", "_batch_index": 1, "_batch_total": 2}}}
     ]
-    assert [one["index"] for one in played.end.result["default"]] == [0, 1]
+    assert [one["index"] for one in played.end.result] == [0, 1]
 
 
 def test_sub_4_a_batch_runs_so_many_items_at_a_time_and_keeps_their_order():
