@@ -1,7 +1,7 @@
 """What can be said about a diagram from its shape alone: V, E and O of spec/formats.md §9."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dipeo_executor.formats.diagnostics import Report, did_you_mean, listed, shown
@@ -182,16 +182,8 @@ def _content_type(link: Link, report: Report) -> str:
 
 
 def look_for_waste(diagram: Diagram, links: Sequence[Link], report: Report) -> None:
-    """O1 and O2: legal, but hardly meant."""
-    targets: dict[str, list[str]] = {}
-    for link in links:
-        targets.setdefault(link.source.id, []).append(link.target.id)
-    reached = {node.id for node in diagram.nodes if node.type == "start"}
-    border = list(reached)
-    while border:
-        fresh = set(targets.get(border.pop(), ())) - reached
-        reached |= fresh
-        border.extend(fresh)
+    """O1, O2 and O3: legal, but hardly meant."""
+    reached = _reached_from((node.id for node in diagram.nodes if node.type == "start"), links)
     for node in diagram.nodes:
         if node.id not in reached:
             report.add(
@@ -207,6 +199,43 @@ def look_for_waste(diagram: Diagram, links: Sequence[Link], report: Report) -> N
             "O2", f"no condition can leave the cycle through {listed(names[node_id] for node_id in looping)}", first.at,
             node_id=first.id, label=first.label, suggestion="let a condition decide whether to go round again",
         )  # fmt: skip
+    _warn_of_collisions(links, conditions, report)
+
+
+def _warn_of_collisions(links: Sequence[Link], conditions: Collection[str], report: Report) -> None:
+    """Two arrows to one input that both deliver in one round: neither comes after a choice, neither leads back."""
+    chosen = {link.target.id for link in links if link.handle == "error"}
+    optional = _reached_from([*conditions, *chosen], links)
+    takers: dict[tuple[str, str], list[Link]] = {}
+    for link in links:
+        if link.source.id not in optional and link.handle != "error":
+            takers.setdefault((link.target.id, link.arrow.label or link.target_handle), []).append(link)
+    for (target, key), found in takers.items():
+        if len(found) < 2:
+            continue
+        behind = _reached_from([target], links)
+        names = [link.source.name for link in found if link.source.id not in behind]
+        if len(names) > 1:
+            last = found[-1]
+            report.add(
+                "O3", f'"{last.target.name}" gets its input "{key}" from {listed(map(shown, names))}; the last one counts',
+                last.arrow.at, node_id=target, label=last.target.label, arrow_id=last.arrow.id,
+                suggestion="give each of the arrows a label of its own",
+            )  # fmt: skip
+
+
+def _reached_from(starts: Iterable[str], links: Sequence[Link]) -> set[str]:
+    """These nodes, and all that arrows lead to from them."""
+    targets: dict[str, list[str]] = {}
+    for link in links:
+        targets.setdefault(link.source.id, []).append(link.target.id)
+    reached = set(starts)
+    border = list(reached)
+    while border:
+        fresh = set(targets.get(border.pop(), ())) - reached
+        reached |= fresh
+        border.extend(fresh)
+    return reached
 
 
 def nodes_on_cycles(links: Sequence[Link], without: Collection[str] = ()) -> list[str]:

@@ -9,7 +9,7 @@ from dipeo_executor.formats.diagnostics import Report, did_you_mean, listed, sho
 from dipeo_executor.formats.model import Diagram, DiagramPerson
 from dipeo_executor.formats.sections import known_words
 from dipeo_executor.llm import memory, models, persons, providers
-from dipeo_executor.nodes import code_job, condition, person_job
+from dipeo_executor.nodes import code_job, condition, json_schema_validator, person_job, start, template_job
 from dipeo_executor.nodes.base import Props
 from dipeo_executor.program import Person
 from dipeo_executor.properties import Given
@@ -100,6 +100,13 @@ def check(given: Given, props: Props, around: Surroundings) -> Props:
             _check_expression(given, props.expression, around)
         case condition.Props():
             _check_indices(given, props, around)
+        case start.Props(trigger_mode="none") if props.custom_data:
+            problem = "custom_data has no effect with trigger_mode none, which is the default"
+            given.add(around.report, "T17", problem, "custom_data", suggestion="set trigger_mode: manual")
+        case template_job.Props(template_content="", template_path=""):
+            given.add(around.report, "T18", "it has neither template_content nor template_path")
+        case json_schema_validator.Props(schema_path="", json_schema=None):
+            given.add(around.report, "T18", "it has neither json_schema nor schema_path")
         case code_job.Props(language="typescript"):
             given.add(around.report, "T0", "typescript is not available yet; use python or bash", "language")
     return props

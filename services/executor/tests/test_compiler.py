@@ -286,3 +286,30 @@ def test_a_misspelled_branch_is_not_also_a_missing_one():
     connections: [{from: s, to: c}, {from: 'c[maybe]', to: e}]
     """)
     assert codes(result) == ["L10"]
+
+
+JOIN = """\
+nodes:
+- {label: s, type: start}
+- {label: a, type: user_response}
+- {label: b, type: user_response}
+- {label: c, type: condition, expression: "true"}
+- {label: e, type: endpoint}
+connections:
+"""
+
+
+def joined(*arrows):
+    return light(JOIN + "".join(f"- {{{arrow}}}\n" for arrow in arrows))
+
+
+def test_arrows_that_collide_are_named_but_not_those_of_which_one_delivers():
+    result = joined("from: s, to: a", "from: s, to: b", "from: a, to: e", "from: b, to: e")
+    assert only(result, "O3").message == '"e" gets its input "default" from "a", "b"; the last one counts'
+    for arrows in (
+        ("from: s, to: a", "from: s, to: b", "from: a, to: e, label: x", "from: b, to: e"),
+        ("from: s, to: c", "from: c_condtrue, to: a", "from: c_condfalse, to: b", "from: a, to: e", "from: b, to: e"),
+        ("from: s, to: a", "from: 'a[error]', to: b", "from: b, to: e", "from: a, to: e"),
+        ("from: s, to: a", "from: a, to: b", "from: b, to: a", "from: b, to: e"),
+    ):
+        assert all(problem.code != "O3" for problem in joined(*arrows).diagnostics)

@@ -65,7 +65,7 @@ CASES = {
     "V12": wired("{from: go, to: gate}", "{from: gate_condtrue, to: end}", nodes=GATE),
     "V13": wired("{from: go, to: gate}", "{from: gate, to: end}", nodes=GATE),
     "V14": native({"a/b": NODES["s"], "e": NODES["e"]}, []),
-    "T0": between("type: hook"),
+    "T0": between("type: code_job, language: typescript, code: '1'"),
     "T1": between("type: code_job, code: '1', timeout: soon"),
     "T2": between("type: person_job, default_prompt: hi"),
     "T3": between("type: person_job, person: Ann, default_prompt: hi, max_iteration: 0"),
@@ -82,10 +82,15 @@ CASES = {
     "T14": between("type: condition, condition_type: check_nodes_executed, node_indices: [itt]"),
     "T15": between("type: person_job, person: Ann"),
     "T16": between("type: person_job, person: Ann, default_prompt: hi, memorize_to: what matters"),
+    "T17": "version: light\nnodes:\n- {label: go, type: start, custom_data: {a: 1}}\n" + END,
+    "T18": between("type: template_job"),
     "E1": native(NODES, [GOOD | {"data": {"contentType": "Object"}}]),
     "E3": native(NODES, [GOOD, GOOD]),
     "O1": wired("{from: a, to: end}", nodes="- {label: a, type: db, file: x}\n"),
     "O2": wired("{from: go, to: a}", "{from: a, to: b}", "{from: b, to: a}", "{from: b, to: end}", nodes=LOOP),
+    "O3": wired(
+        "{from: go, to: a}", "{from: go, to: end}", "{from: a, to: end}", nodes="- {label: a, type: db, file: x}\n"
+    ),
 }
 
 

@@ -68,10 +68,13 @@ CODES: dict[str, tuple[str, Severity, str]] = {
         "warning",
         "memorize_to holds a free criterion; the whole conversation is used for now.",
     ),
+    "T17": ("NODE_TRANSFORMATION", "warning", "A start node has custom_data that its trigger_mode does not use."),
+    "T18": ("NODE_TRANSFORMATION", "warning", "A node lacks a property without which running it fails."),
     "E1": ("EDGE_BUILDING", "error", "The content type of an arrow is unknown."),
     "E3": ("EDGE_BUILDING", "error", "Two arrows have the same id."),
     "O1": ("OPTIMIZATION", "warning", "A node cannot be reached from any start node."),
     "O2": ("OPTIMIZATION", "warning", "Nodes form a cycle that no condition can leave."),
+    "O3": ("OPTIMIZATION", "warning", "Two arrows deliver to the same input of a node, so one value is lost."),
 }
 
 

@@ -27,11 +27,13 @@ class Selection:
 
 
 def select(history: Sequence[Message], me: str, memorize_to: str, at_most: int | None, ignore_person: str) -> Selection:
-    """In the order of the conversation. The newest `at_most` win; messages written by ignored persons go first."""
+    """In the order of the conversation. The newest `at_most` win; what ignored persons said or heard goes first."""
     word = memorize_to.strip().upper()
     keep = RULES.get(word, RULES[""])
     ignored = {name.strip() for name in ignore_person.split(",") if name.strip()}
-    kept = [message for message in history if message.from_id not in ignored and keep(message, me)]
+    deaf = ignored - {persons.SYSTEM}  # every answer is to the system
+    known = [message for message in history if message.from_id not in ignored and message.to_id not in deaf]
+    kept = [message for message in known if keep(message, me)]
     if at_most is not None and at_most > 0:
         kept = kept[-at_most:]
     return Selection(tuple(kept), by_rule=word in RULES)

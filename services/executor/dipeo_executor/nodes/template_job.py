@@ -29,7 +29,7 @@ async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Outp
     names = _names(props, inputs, ctx)
     meta: dict[str, Any] = {"engine": props.engine, "template_path": None, "template_vars": sorted(names)}
     if props.template_content:
-        source, name = props.template_content, f"template of {ctx.node.label or ctx.node.id}"
+        source, name = props.template_content, "template_content"
     elif props.template_path:
         name = jinja.render(props.template_path, names, name="template_path").strip()
         source = ctx.files.read_text(name)

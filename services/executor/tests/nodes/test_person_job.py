@@ -152,10 +152,10 @@ async def test_a_prompt_that_turns_out_empty_is_skipped_without_a_call(tmp_path)
 
 
 async def test_case_38_at_most_and_ignore_person_work_without_memorize_to(tmp_path):
-    # decision 8: at_most always truncates
+    # decision 8: at_most always truncates; what Ben said and was told goes first
     llm = ScriptedLlm()
-    await run(person_job, ask(at_most=2, ignore_person="Ben"), {}, context(tmp_path, llm=llm, history=TALK))
-    assert sent(llm)[1:] == [("assistant", "ada says"), ("user", "ask ben"), ("user", "Go on")]
+    await run(person_job, ask(at_most=1, ignore_person="Ben"), {}, context(tmp_path, llm=llm, history=TALK))
+    assert sent(llm)[1:] == [("assistant", "ada says"), ("user", "Go on")]
 
 
 async def test_free_text_keeps_everything_and_says_so(tmp_path):

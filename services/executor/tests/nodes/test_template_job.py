@@ -20,7 +20,7 @@ async def test_tj_1_names_of_the_default_input_and_arithmetic(tmp_path):
 
 
 async def test_tj_2_an_undefined_name_is_a_mistake_with_its_line(tmp_path):
-    with pytest.raises(NodeError, match=r"^template of N, line 2: 'nope' is undefined$") as caught:
+    with pytest.raises(NodeError, match=r"^template_content, line 2: 'nope' is undefined$") as caught:
         await fill(tmp_path, "one\n{{nope}}")
     assert caught.value.kind == "UndefinedError"
 
@@ -83,7 +83,7 @@ async def test_a_template_file_is_named_by_a_template_and_includes_its_neighbour
 async def test_mistakes_name_their_place(tmp_path, template, says):
     with pytest.raises(NodeError) as caught:
         await fill(tmp_path, template, {"x": {}})
-    assert says in str(caught.value) and "template of N" in str(caught.value)
+    assert says in str(caught.value) and "template_content" in str(caught.value)
 
 
 async def test_a_missing_template_is_named(tmp_path):
@@ -106,7 +106,7 @@ async def test_a_missing_template_is_named(tmp_path):
     ],
 )
 async def test_the_sandbox_refuses(tmp_path, template):
-    with pytest.raises(NodeError, match=r"template of N(, line 1)?: "):
+    with pytest.raises(NodeError, match=r"template_content(, line 1)?: "):
         await fill(tmp_path, template, {"x": []})
 
 
