@@ -101,7 +101,8 @@ class Stream:
 
     def __init__(self, context: Context, serve: Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]) -> None:
         self._requests: asyncio.Queue[Any] = asyncio.Queue(QUEUE)
-        self._responses: asyncio.Queue[Any] = asyncio.Queue(QUEUE)
+        self._responses: asyncio.Queue[Any] = asyncio.Queue()
+        self._room = asyncio.Semaphore(QUEUE)  # not the queue's own limit: the end of the call always fits
         self._failed: aio.AioRpcError | None = None
         self._ended = False
         self._task = asyncio.create_task(context.around(self._serve(serve(self._received(), context))))
@@ -120,6 +121,7 @@ class Stream:
             return aio.EOF
         item = await self._responses.get()
         if item is not _END:
+            self._room.release()
             return item
         self._ended = True
         if self._failed is not None:
@@ -136,17 +138,15 @@ class Stream:
     async def _serve(self, responses: AsyncIterator[Any]) -> None:
         try:
             async for response in responses:
-                await self._responses.put(response)
+                await self._room.acquire()
+                self._responses.put_nowait(response)
         except aio.AioRpcError as error:
             self._failed = error
         except asyncio.CancelledError:
             self._failed = _failure(grpc.StatusCode.CANCELLED, "the call was cancelled")
             raise
         finally:
-            if self._responses.full():  # nobody may read any more; whoever does finds the end after what is there
-                asyncio.get_running_loop().create_task(self._responses.put(_END))
-            else:
-                self._responses.put_nowait(_END)
+            self._responses.put_nowait(_END)
 
     async def _received(self) -> AsyncIterator[Any]:
         while (request := await self._requests.get()) is not _END:
