@@ -151,16 +151,15 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         if first is None or first.WhichOneof("kind") != "open":
             raise BadInput("a session starts with `open`")
         session = await self._sessions.open(first.open.executor, first.open.version)
-        # however the stream ends: a generator that waits at `yield` would learn of it late
-        context.add_done_callback(lambda _context: self._sessions.lose(session))  # type: ignore[arg-type]
-        opened = pb.SessionOpened(session_id=session.session_id, heartbeat_s=self._heartbeat_s, lost_s=self._lost_s)
-        yield pb.SessionResponse(opened=opened)
         listening = asyncio.create_task(self._listen(session, request_iterator))
         try:
+            opened = pb.SessionOpened(session_id=session.session_id, heartbeat_s=self._heartbeat_s, lost_s=self._lost_s)
+            yield pb.SessionResponse(opened=opened)
             async for item in session.deliveries():
                 yield _delivery(item)
         finally:
             listening.cancel()
+            self._sessions.lose(session)  # unless it said goodbye
 
     async def _listen(self, session: ExecutorSession, requests: AsyncIterator[pb.SessionRequest]) -> None:
         async for request in requests:
@@ -172,7 +171,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
                 case "close":
                     self._sessions.close(session)
                     return
-        self._sessions.lose(session)
+        self._sessions.lose(session)  # the executor has nothing to say any more
 
     # --- signals, questions, messages ---
 

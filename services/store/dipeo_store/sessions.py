@@ -88,7 +88,10 @@ class Sessions:
 
     async def release(self, session: ExecutorSession, execution_id: str, fence: int) -> None:
         session.heard()
-        await self._backend.release(session.session_id, execution_id, fence)
+        try:
+            await self._backend.release(session.session_id, execution_id, fence)
+        except DipeoError as error:  # the session goes on; what it still holds goes back when it ends
+            log.warning("work.not_released", execution_id=execution_id, error=str(error))
         self.work_may_be_ready()
 
     def tell(self, session_id: str, signal: Signal) -> None:

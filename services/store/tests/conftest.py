@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from store_client import Clock, Store
 
+from dipeo_kit import rpc
 from dipeo_store.main import Settings
 
 
@@ -20,9 +21,9 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Settings(url=BACKENDS[request.param](folder), listen=f"unix:{folder / 'store'}", grace_s=1)
 
 
-@pytest.fixture
-async def store(settings: Settings) -> AsyncIterator[Store]:
-    it = Store(settings, Clock())
+@pytest.fixture(params=["", rpc.INPROCESS], ids=["socket", "inprocess"])
+async def store(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    it = Store(settings, Clock(), request.param)
     await it.start()
     try:
         yield it

@@ -48,27 +48,20 @@ class Session:
 
     def __init__(self, client: "Client", executor: str) -> None:
         self._client, self._executor = client, executor
-        self._requests: asyncio.Queue[pb.SessionRequest | None] = asyncio.Queue()
-        self._reading: asyncio.Task[pb.SessionResponse] | None = None
+        self._reading: asyncio.Future[pb.SessionResponse] | None = None
         self.session_id = ""
 
     async def __aenter__(self) -> "Session":
-        self.call = self._client.stub.Session(self._sent())
-        self._requests.put_nowait(pb.SessionRequest(open=pb.OpenSession(executor=self._executor)))
+        self.call = self._client.stub.Session()
+        await self.call.write(pb.SessionRequest(open=pb.OpenSession(executor=self._executor)))
         self.opened = (await self.next()).opened
         self.session_id = self.opened.session_id
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.call.cancel()
-        with contextlib.suppress(asyncio.CancelledError, rpc.aio.AioRpcError):
-            await self.call.code()
+        self.lose()
 
-    async def _sent(self) -> AsyncIterator[pb.SessionRequest]:
-        while (request := await self._requests.get()) is not None:
-            yield request
-
-    def pending(self) -> "asyncio.Task[pb.SessionResponse]":
+    def pending(self) -> "asyncio.Future[pb.SessionResponse]":
         """The read under way: giving up on waiting for it loses nothing."""
         if self._reading is None:
             self._reading = asyncio.ensure_future(self.call.read())
@@ -86,19 +79,19 @@ class Session:
         assert response.WhichOneof("kind") == "work", response
         return response.work
 
-    def free(self, slots: int) -> None:
-        self._requests.put_nowait(pb.SessionRequest(heartbeat=pb.Heartbeat(free_slots=slots)))
+    async def free(self, slots: int) -> None:
+        await self.call.write(pb.SessionRequest(heartbeat=pb.Heartbeat(free_slots=slots)))
 
-    def release(self, work: pb.Work) -> None:
+    async def release(self, work: pb.Work) -> None:
         release = pb.Release(execution_id=work.execution_id, fence=work.fence)
-        self._requests.put_nowait(pb.SessionRequest(release=release))
+        await self.call.write(pb.SessionRequest(release=release))
 
     async def close(self) -> None:
-        self._requests.put_nowait(pb.SessionRequest(close=pb.CloseSession()))
+        await self.call.write(pb.SessionRequest(close=pb.CloseSession()))
         async with asyncio.timeout(PATIENCE_S):
             assert await self.call.read() is rpc.aio.EOF
 
-    async def lose(self) -> None:
+    def lose(self) -> None:
         """As when the executor dies: the connection is cut."""
         self.call.cancel()
 
@@ -209,8 +202,8 @@ def append_of(work: pb.Work, *events: ev.Event, expected_seq: int | None = None)
 class Store(Client):
     """A running store that a test may stop and start again on the same database."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.settings, self.clock = settings, clock
+    def __init__(self, settings: Settings, clock: Clock, transport: str) -> None:
+        self.settings, self.clock, self._transport = settings, clock, transport
         self._sockets: Iterator[int] = itertools.count()
         self._server, self._stack = contextlib.AsyncExitStack(), contextlib.AsyncExitStack()
 
@@ -218,7 +211,7 @@ class Store(Client):
         address = f"{self.settings.listen}.{next(self._sockets)}"
         settings = self.settings.model_copy(update={"listen": address})
         self.address = await self._server.enter_async_context(running(settings, clock=self.clock))
-        super().__init__(await self._stack.enter_async_context(rpc.open_channel(self.address)))
+        super().__init__(await self._stack.enter_async_context(rpc.open_channel(self._transport + self.address)))
 
     async def stop_serving(self) -> None:
         """The service goes; the channel stays, so that its clients see it."""

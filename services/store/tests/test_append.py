@@ -22,7 +22,7 @@ async def test_case_1_resending_a_batch_changes_nothing_also_after_a_restart(sto
             assert (again.reason, again.duplicate, again.head_seq) == ("", True, before + 3)
     await store.restart()
     async with store.session() as session:
-        session.free(1)
+        await session.free(1)
         work = await session.work()
         again = await store.append(work, *batch, expected_seq=before)
         assert (again.reason, again.duplicate, again.head_seq) == ("", True, before + 3)
@@ -56,9 +56,9 @@ async def test_case_2_a_writer_that_lost_the_reply_gets_the_committed_seqs(store
 async def test_case_3_a_stale_fence_changes_nothing(store: Store):
     async with store.session() as old:
         stale = await store.running(old)
-        await old.lose()
+        old.lose()
         async with store.session() as new:
-            new.free(1)
+            await new.free(1)
             work = await new.work()
             assert work.execution_id == stale.execution_id and work.fence > stale.fence and work.recovery
             refused = await store.append(stale, started("a"))

@@ -70,7 +70,7 @@ async def test_case_6_acknowledged_events_survive_kill_minus_9_under_load(settin
         await asyncio.gather(*loads)
 
     async with store_process(settings) as (process, client), Session(client, "y") as session:
-        session.free(len(works))
+        await session.free(len(works))
         taken = [await session.work() for _ in works]
         for work in taken:
             journal = await client.journal(work.execution_id)

@@ -52,10 +52,10 @@ async def test_case_18_the_first_of_two_answers_wins_and_reaches_the_holder(stor
 async def test_case_18_an_answer_survives_the_loss_of_the_executor(store: Store):
     async with store.session() as session:
         work, _ = await _asking(store, session)
-        await session.lose()
+        session.lose()
     await store.answer(work.execution_id, node_id="ask", response="yes")
     async with store.session() as session:
-        session.free(1)
+        await session.free(1)
         again = await session.work()
         assert (await session.next()).signal.answer.response == "yes"
         header, _ = await store.recover(again)
@@ -106,7 +106,7 @@ async def test_case_19_an_unclaimed_pending_execution_is_aborted_without_any_exe
     with pytest.raises(Conflict):
         await store.abort(execution_id)
     async with store.session() as session:
-        session.free(1)
+        await session.free(1)
         other = (await store.create()).execution.execution_id
         assert (await session.work()).execution_id == other
 
@@ -115,7 +115,7 @@ async def test_an_abort_that_the_first_holder_never_saw_ends_a_pending_execution
     async with store.session() as session:
         execution_id = (await store.create(session_id=session.session_id)).execution.execution_id
         assert (await store.abort(execution_id)).status == pb.EXECUTION_STATUS_PENDING
-        await session.lose()
+        session.lose()
         await store.eventually(execution_id, "execution_aborted")
 
 
@@ -126,9 +126,9 @@ async def test_a_signal_is_left_once_and_stays_until_it_is_consumed(store: Store
         for _ in range(3):
             assert (await store.abort(work.execution_id, signal_id)).status == pb.EXECUTION_STATUS_RUNNING
         assert (await session.next()).signal.abort.reason == "stop it"
-        await session.lose()
+        session.lose()
     async with store.session() as session:
-        session.free(1)
+        await session.free(1)
         work = await session.work()
         signal = (await session.next()).signal
         assert signal.signal_id == signal_id

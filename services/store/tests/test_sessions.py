@@ -16,7 +16,7 @@ async def test_case_4_each_execution_is_claimed_once_with_one_fence_more(store: 
 
     async def take(session: Session) -> None:
         while len(claimed) < len(wanted):
-            session.free(3)
+            await session.free(3)
             claimed.append(await session.work())
 
     async with store.session("1") as a, store.session("2") as b, store.session("3") as c, store.session("4") as d:
@@ -32,10 +32,10 @@ async def test_case_4_each_execution_is_claimed_once_with_one_fence_more(store: 
 
 async def test_new_work_wakes_an_idle_session_at_once_and_no_more_than_it_has_room_for(store: Store):
     async with store.session() as session:
-        session.free(2)
+        await session.free(2)
         made = [(await store.create()).execution.execution_id for _ in range(3)]
         assert [(await session.work()).execution_id for _ in range(2)] == made[:2]
-        session.free(1)
+        await session.free(1)
         assert (await session.work()).execution_id == made[2]
 
 
@@ -50,8 +50,8 @@ async def test_a_submitter_with_room_gets_its_execution_in_the_same_call(store: 
 async def test_released_work_goes_to_the_next_at_once_and_its_former_holder_is_fenced(store: Store):
     async with store.session("1") as one, store.session("2") as two:
         work = await store.running(one)
-        two.free(1)
-        one.release(work)
+        await two.free(1)
+        await one.release(work)
         again = await two.work()
         assert again.execution_id == work.execution_id and again.recovery and again.fence > work.fence
         assert (await store.append(work, started("a"))).reason == "FENCED"
@@ -60,7 +60,7 @@ async def test_released_work_goes_to_the_next_at_once_and_its_former_holder_is_f
 async def test_a_closed_session_gives_back_what_it_holds_without_a_wait(store: Store):
     async with store.session("1") as one, store.session("2") as two:
         works = [await store.running(one) for _ in range(3)]
-        two.free(5)
+        await two.free(5)
         await one.close()
         taken = {(await two.work()).execution_id for _ in works}
         assert taken == {work.execution_id for work in works}
@@ -70,7 +70,7 @@ async def test_a_closed_session_gives_back_what_it_holds_without_a_wait(store: S
 async def test_a_lost_holder_is_fenced_before_anyone_else_claims(store: Store):
     async with store.session() as session:
         work = await store.running(session)
-        await session.lose()
+        session.lose()
         async with asyncio.timeout(5):
             while not (refused := await store.append(work, event("execution_log"))).reason:
                 pass
@@ -89,7 +89,7 @@ class TestLateHeartbeat:
 
             async def live() -> None:
                 while True:
-                    alive.free(1)
+                    await alive.free(1)
                     await asyncio.sleep(0.1)
 
             living = asyncio.create_task(live())
@@ -115,7 +115,7 @@ async def test_case_22_an_execution_that_kills_its_holders_is_given_up_after_fiv
             begin = event("execution_started") if attempt == 1 else event("execution_recovered", attempt=attempt)
             assert not (await store.append(work, begin)).reason
             assert (await store.get(execution_id)).execution.attempts == attempt
-            await session.lose()
+            session.lose()
             await _unheld(store, work)
     assert waits_s == [0, 0, 5, 30, 120]
     run = (await store.get(execution_id)).execution
@@ -126,12 +126,12 @@ async def test_case_22_an_execution_that_kills_its_holders_is_given_up_after_fiv
 async def test_case_22_a_holder_that_got_something_done_starts_the_count_anew(store: Store):
     async with store.session() as session:
         work = await store.running(session)
-        await session.lose()
+        session.lose()
     for number in range(6):
         async with store.session() as session:
             work = await _take(store, session)
             await store.append(work, event("execution_recovered"), started(f"n{number}"), completed(f"n{number}"))
-            await session.lose()
+            session.lose()
             await _unheld(store, work)
     assert await store.status(work.execution_id) == "running"
 
@@ -141,7 +141,7 @@ async def _take(store: Store, session: Session) -> pb.Work:
     start_s = store.clock.ahead_s
     for wait_s in (0, 5, 30, 120, 600):
         store.clock.ahead_s = start_s + wait_s
-        session.free(1)
+        await session.free(1)
         try:
             async with asyncio.timeout(0.15):
                 response = await asyncio.shield(session.pending())
@@ -180,7 +180,7 @@ async def test_after_a_restart_of_the_store_work_is_given_at_once_as_recovery(st
         queued = await store.create()
         await store.restart()
     async with store.session() as session:
-        session.free(5)
+        await session.free(5)
         taken = {each.execution_id: each for each in (await session.work(), await session.work())}
         assert taken[work.execution_id].recovery and taken[work.execution_id].fence > work.fence
         assert not taken[queued.execution.execution_id].recovery
