@@ -65,6 +65,7 @@ class Stopped(BaseException):
     def __init__(self, signal_number: int) -> None:
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+        self.context: dict[str, Any] = {}  # for the JSON document
 
 
 def from_gateway(code: str, message: str, *, context: dict[str, Any] | None = None) -> CliError:

@@ -111,7 +111,7 @@ def update(rows: dict[str, Row], event: Event, now: float) -> None:
         case "NODE_COMPLETED" | "NODE_ERROR" if row is not None:
             row.spent_s = row.seconds(now)
             failed = event["type"] == "NODE_ERROR"
-            row.status = "failed" if failed else str(event.get("status") or "completed").lower()
+            row.status = str(event.get("status") or ("failed" if failed else "completed")).lower()
             row.note = str(event.get("error") or "").splitlines()[0] if failed and event.get("error") else ""
         case "INTERACTIVE_PROMPT" if row is not None:
             row.status, row.note = "waiting", "waiting for your answer"

@@ -341,9 +341,10 @@ def main(arguments: list[str]) -> int:
     except CliError as error:
         output.failure(error, as_json=as_json)
         return error.exit_code
-    except (KeyboardInterrupt, Stopped) as stopped:
-        number = stopped.signal_number if isinstance(stopped, Stopped) else signal.SIGINT
-        return _interrupted(number, as_json=as_json)
+    except KeyboardInterrupt:
+        return _interrupted(Stopped(signal.SIGINT), as_json=as_json)
+    except Stopped as stopped:
+        return _interrupted(stopped, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: do not fail again at exit
         return 128 + signal.SIGPIPE
@@ -357,11 +358,11 @@ def _invoke(arguments: list[str]) -> int:
     return code or 0
 
 
-def _interrupted(number: int, *, as_json: bool) -> int:
-    if number != signal.SIGHUP:  # then the terminal is gone
-        stopped = CliError("interrupted", code="interrupted", exit_code=128 + number)
-        output.failure(stopped, as_json=as_json)
-    return 128 + number
+def _interrupted(stopped: Stopped, *, as_json: bool) -> int:
+    if stopped.signal_number != signal.SIGHUP:  # then the terminal is gone
+        told = CliError("interrupted", code="interrupted", exit_code=stopped.exit_code, context=stopped.context)
+        output.failure(told, as_json=as_json)
+    return stopped.exit_code
 
 
 def _crashed(arguments: list[str], *, as_json: bool) -> int:

@@ -58,13 +58,9 @@ def run(config: Config, request: Request) -> int:
         desk = prompts.Desk(execution_id, lines, verbose=config.verbosity > 0, pause=view.pause)
         follower = follow.Follower(_reuse_first(gateway, config), execution_id, view, desk)
         try:
-            stopped = _to_end(follower, view, config, timeout_s + GRACE_S)
-        except follow.GaveUp:
-            output.answer(report.timed_out(timeout_s))
-            output.error(f"the run did not end in time; see `dipeo results {execution_id}`")
-            return EXIT_NEGATIVE
-    if stopped:
-        return stopped
+            _to_end(follower, view, config, timeout_s + GRACE_S)
+        except follow.GaveUp as error:
+            raise _no_end(request, execution_id, timeout_s) from error
     with stack.connect(config) as gateway:
         execution = gateway.get_execution(execution_id)
     return _report(execution, request, timeout_s)
@@ -150,17 +146,30 @@ def _reuse_first(gateway: Gateway, config: Config) -> Callable[[], Gateway]:
     return lambda: first.pop() if first else stack.connect(config)
 
 
-def _to_end(follower: follow.Follower, view: progress.View, config: Config, patience_s: float) -> int:
-    """Follow the run; 0, or the exit code of the signal that ended it."""
+def _to_end(follower: follow.Follower, view: progress.View, config: Config, patience_s: float) -> None:
+    """Follow the run; a signal cancels it first, except a hang-up, which only detaches."""
     try:
         follower.to_end(patience_s)
     except Stopped as stopped:
+        stopped.context = {"session_id": follower.execution_id}
         if stopped.signal_number != signal.SIGHUP:
             _cancel(follower, config)
-        return stopped.exit_code
+        raise
     finally:
         view.close()
-    return 0
+
+
+def _no_end(request: Request, execution_id: str, timeout_s: float) -> CliError:
+    """The executor should have ended the run at its deadline and has not."""
+    if not request.as_json:
+        output.answer(report.timed_out(timeout_s))
+    return CliError(
+        f"Execution timed out after {timeout_s:g} seconds, and did not end",
+        code="timeout",
+        exit_code=EXIT_NEGATIVE,
+        hint=f"see `dipeo results {execution_id}`",
+        context={"session_id": execution_id},
+    )
 
 
 def _cancel(follower: follow.Follower, config: Config) -> None:

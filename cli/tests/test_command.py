@@ -107,11 +107,12 @@ def test_a_signal_aborts_the_run(remote: Any, script: Any, number: signal.Signal
         [script.event(1, "EXECUTION_STARTED"), {"until": "never"}],
         [{"until": "controlExecution"}, script.final(2, "aborted")],
     ]
-    with remote.start("run", "ok", "--progress", "plain") as process:
+    with remote.start("run", "ok", "--progress", "plain", "--json") as process:
         assert "running" in process.stderr.readline()
         process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=20)
     assert process.returncode == exit_code
+    assert json.loads(out)["error_code"] == "interrupted"
     assert ("controlExecution", "abort") in [(name, asked["input"].get("action")) for name, asked in script.asked[1:]]
     assert "Traceback" not in errors
 
