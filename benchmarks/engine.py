@@ -176,9 +176,7 @@ async def main(rounds: int, nodes: int) -> None:
                 for part, value in (await limit(home, folder)).items():
                     note(f"limit: {part}", value)
     middle = {name: statistics.median(values) for name, values in figures.items()}
-    print(
-        f"µs per node, median of {rounds} rounds, chain of {nodes}; PYTHONDONTWRITEBYTECODE={os.environ.get('PYTHONDONTWRITEBYTECODE', '')}"
-    )
+    print(f"µs per node, median of {rounds} rounds, chain of {nodes}")
     for name, value in middle.items():
         print(f"  {name:28} {value:9.0f}   (min {min(figures[name]):.0f}, max {max(figures[name]):.0f})")
     floor = sum(value for name, value in middle.items() if name.startswith("limit"))
