@@ -6,12 +6,15 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from dipeo_executor.nodes import (
+    api_job,
     base,
     code_job,
     condition,
     db,
     diff_patch,
     endpoint,
+    hook,
+    integrated_api,
     ir_builder,
     json_schema_validator,
     person_job,
@@ -44,5 +47,8 @@ REGISTRY: dict[str, NodeType] = {
     "json_schema_validator": _type(json_schema_validator.Props, json_schema_validator.run, strict="strict_mode"),
     "diff_patch": _type(diff_patch.Props, diff_patch.run),
     "typescript_ast": _type(typescript_ast.Props, typescript_ast.run),
+    "api_job": _type(api_job.Props, api_job.run),
+    "hook": _type(hook.Props, hook.run, function="function_name"),
+    "integrated_api": _type(integrated_api.Props, integrated_api.run),
     "ir_builder": _type(ir_builder.Props, ir_builder.run),
 }

@@ -8,15 +8,11 @@ from dipeo_executor.nodes import base, credentials, web
 from dipeo_executor.nodes.filled import Filler, json_or_text
 
 
-def upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
-
-
 class Props(base.Props):
     times_itself = True
 
     url: str = ""
-    method: Annotated[Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"], BeforeValidator(upper)] = "GET"
+    method: Annotated[Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"], BeforeValidator(web.upper)] = "GET"
     headers: dict[str, Any] | str = Field(default_factory=dict)  # or JSON text
     params: dict[str, Any] | str = Field(default_factory=dict)  # query parameters, with every method
     body: Any = None  # not sent with GET and HEAD

@@ -10,7 +10,7 @@ import yaml
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from dipeo_executor import templates
-from dipeo_executor.nodes import api_job, base, web
+from dipeo_executor.nodes import base, web
 from dipeo_executor.nodes.filled import Filler, json_or_text
 
 TIMEOUT_S = 60
@@ -33,7 +33,7 @@ class Props(base.Props):
     cwd: str = ""
     env: dict[str, Any] = Field(default_factory=dict)
     url: str = ""
-    method: Annotated[Literal["GET", "POST", "PUT", "DELETE", "PATCH"], BeforeValidator(api_job.upper)] = "POST"
+    method: Annotated[Literal["GET", "POST", "PUT", "DELETE", "PATCH"], BeforeValidator(web.upper)] = "POST"
     headers: dict[str, Any] | str = Field(default_factory=dict)
     script: str = ""
     function_name: str = Field(

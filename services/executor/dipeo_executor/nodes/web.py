@@ -108,6 +108,11 @@ def retry_after_s(value: str, now: float) -> float | None:
 # --- making a request -------------------------------------------------------------------------------------------------
 
 
+def upper(method: Any) -> Any:
+    """For properties that hold a method: get is GET."""
+    return method.upper() if isinstance(method, str) else method
+
+
 def pairs(given: Mapping[str, Any], *, drop_empty: bool = False) -> list[tuple[str, str]]:
     """Query parameters: a list repeats its name, null is left out, true is "true", a map is JSON."""
     made: list[tuple[str, str]] = []
