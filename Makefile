@@ -20,14 +20,14 @@ help:  ## list the targets
 setup: $(STAMP)  ## install everything into .venv
 
 $(STAMP): uv.lock pyproject.toml $(MEMBERS:%=%/pyproject.toml)
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	test "$$($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2)" = $(UV_VERSION) || $(BIN)/python -m pip install -q uv==$(UV_VERSION)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test "$$($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2)" = $(UV_VERSION) || $(BIN)/python -m pip install -q uv==$(UV_VERSION)
 	$(BIN)/uv sync -q --frozen --compile-bytecode
 	$(BIN)/python -m compileall -q $(PACKAGES) protos
 	touch $@
 
 run: setup  ## run an example end to end, offline
-	$(BIN)/dipeo run examples/branch_and_merge.light.yaml --mock-llm --progress plain
+	@$(BIN)/dipeo run examples/branch_and_merge.light.yaml --mock-llm --progress plain
 
 test: setup  ## run every test but the nightly ones
 	$(BIN)/pytest -m "not nightly"

@@ -1,5 +1,6 @@
 """How a run ended: verdict, failures, result, exit code (spec/cli.md §3.3, decisions 1, 10, 33)."""
 
+import json
 from typing import Any
 
 from dipeo_cli import output, results
@@ -67,5 +68,6 @@ def simple(execution: Json) -> None:
     outputs = execution.get("node_outputs") or {}
     output.answer("\nOutputs:")
     for node_id, label in {run["node_id"]: run.get("label") or run["node_id"] for run in shown}.items():
-        text = output.value_text(results.body(outputs.get(node_id))).replace("\n", " ")
+        value = results.body(outputs.get(node_id))
+        text = value.replace("\n", " ") if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         output.answer(f"  {label}: {text[:SIMPLE_WIDTH]}")

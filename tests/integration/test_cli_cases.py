@@ -13,7 +13,7 @@ FAILED = "❌ Execution Failed\n"
 def test_case_6_simple_report(house: Any) -> None:
     done = house("run", "ok.light.yaml", "--light", "--simple")
     assert done.code == 0
-    assert done.out == f'{SUCCESS}\nOutputs:\n  Done: {{   "sum": 5 }}\n'
+    assert done.out == f'{SUCCESS}\nOutputs:\n  Done: {{"sum": 5}}\n'
 
 
 def test_case_7_8_9_result_on_stdout_however_it_is_named(house: Any) -> None:
