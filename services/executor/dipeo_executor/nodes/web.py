@@ -3,13 +3,13 @@
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Literal
-from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote_plus, urlencode, urljoin, urlsplit, urlunsplit
 
 from dipeo_executor import values
 from dipeo_executor.nodes.base import NodeError
@@ -61,7 +61,8 @@ class Request:
     @property
     def secrets(self) -> list[str]:
         """What must not be repeated, even when the server does."""
-        return [*self.credentials.values(), *(value for _, value in self.secret_params)]
+        given = [*self.credentials.values(), *(value for _, value in self.secret_params)]
+        return [*given, *map(quote_plus, given)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +289,7 @@ def meta_of(request: Request, response: Response) -> dict[str, Any]:
     return {
         "status": response.status,
         "method": request.method,
-        "url": masked(masked_url(response.url), secrets),
+        "url": masked(masked_url(response.url, {name for name, _ in request.secret_params}), secrets),
         "request_headers": {**_masked_headers(request.headers, secrets), **dict.fromkeys(request.credentials, MASK)},
         "response_headers": _masked_headers(response.headers, secrets),
         "attempts": response.attempts,
@@ -308,14 +309,14 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def masked_url(url: str) -> str:
-    """Without the values of parameters that are called like secrets, and without user and password."""
+def masked_url(url: str, names: Collection[str] = ()) -> str:
+    """Without the values of parameters in `names` or called like secrets, and without user and password."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return MASK
     query = [
-        (name, MASK if _SECRET_NAME.search(name) else text)
+        (name, MASK if name in names or _SECRET_NAME.search(name) else text)
         for name, text in parse_qsl(parts.query, keep_blank_values=True)
     ]
     netloc = parts.netloc.rpartition("@")[2]
