@@ -19,8 +19,8 @@ class Props(base.Props):
     backup: bool = True
     backup_dir: str = ""  # absent: next to the file
     validate_patch: bool = True
-    strip_level: float = Field(default=1, ge=0, le=10)
-    fuzz_factor: float = Field(default=2, ge=0, le=100)  # lines a hunk may stand from where it says
+    strip_level: float = Field(default=1, ge=0)
+    fuzz_factor: float = Field(default=2, ge=0)  # lines a hunk may stand from where it says
     ignore_whitespace: bool = False
     create_missing: bool = False
     reject_file: str = ""  # gets the hunks that do not fit

@@ -21,7 +21,7 @@ async def outputs(tmp_path, inputs, **more):
     return [it["output"] for it in out.value["results"]]
 
 
-async def test_pj_9_one_answer_per_item_in_their_order(tmp_path):
+async def test_pj_9_and_case_47_one_answer_per_item_in_their_order(tmp_path):
     out = await run(person_job, batch(), {"default": {"items": ["a", "b"]}}, context(tmp_path, llm=ScriptedLlm()))
     results = out.value.pop("results")
     assert out.value == {"total_items": 2, "successful": 2, "failed": 0, "errors": None}

@@ -97,3 +97,19 @@ def test_tools_are_words_or_maps(given, types):
 def test_a_tool_nobody_knows_is_a_fault():
     assert faults("person_job", person="A", tools="hammer") == ["tools"]
     assert faults("person_job", person="A", tools={"type": "image"}) == ["tools"]
+
+
+def test_node_types_of_templates_schemas_and_patches():
+    patch = read("diff_patch", target_path="a", diff="b", strip_level="2", backup="off")
+    assert (patch.strip_level, patch.backup, patch.fuzz_factor, patch.format) == (2, False, 2, "unified")
+    assert faults("diff_patch") == ["target_path", "diff"]
+    assert faults("diff_patch", target_path="a", diff="b", fuzz_factor=-1, apply_mode="try") == [
+        "apply_mode",
+        "fuzz_factor",
+    ]
+    assert read("json_schema_validator", strict=True).strict_mode
+    assert faults("json_schema_validator", json_schema="{}") == ["json_schema"]
+    assert read("template_job", preprocessor={"module": "m"}, template_content="x").engine == "jinja2"
+    assert faults("template_job", engine="mako", variables=[]) == ["variables", "engine"]
+    assert faults("ir_builder") == ["builder_type"]
+    assert read("typescript_ast").extract_patterns == ["interface", "type", "enum"]

@@ -150,3 +150,10 @@ def test_the_recorded_templates():
                 assert message.rstrip(".") in str(caught.value), source
         else:
             assert jinja.render(source, context_table, name="t") == ours.get(source, row.get("out")), source
+
+
+async def test_case_60_an_undefined_name_fails_and_the_default_input_is_spread(tmp_path):
+    """Decision 32 overrides: the run fails."""
+    with pytest.raises(NodeError, match="'nope' is undefined"):
+        await fill(tmp_path, "{{nope}}", {"default": {"x": 1}})
+    assert (await fill(tmp_path, "{{x}}", {"default": {"x": 1}})).value == "1"
