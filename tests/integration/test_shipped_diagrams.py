@@ -25,9 +25,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_runs_offline(project: Project, name: str):
-    done = project.json(
-        "run", f"examples/{name}", "--mock-llm", "--timeout", "60", "--json", "--no-interactive", *answers
-    )
+    done = project.json("run", f"examples/{name}", "--mock-llm", "--timeout", "60", "--json", "--no-interactive")
     assert done["status"] == "completed" and done["node_runs"], done
     assert "final_output" in done
 

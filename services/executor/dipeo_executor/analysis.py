@@ -217,8 +217,11 @@ def _warn_of_collisions(links: Sequence[Link], conditions: Collection[str], repo
         names = [link.source.name for link in found if link.source.id not in behind]
         if len(names) > 1:
             last = found[-1]
+            problem = (
+                f'"{last.target.name}" gets its input "{key}" from {listed(map(shown, names))}; the last one counts'
+            )
             report.add(
-                "O3", f'"{last.target.name}" gets its input "{key}" from {listed(map(shown, names))}; the last one counts',
+                "O3", problem,
                 last.arrow.at, node_id=target, label=last.target.label, arrow_id=last.arrow.id,
                 suggestion="give each of the arrows a label of its own",
             )  # fmt: skip
