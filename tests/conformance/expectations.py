@@ -337,6 +337,15 @@ CASES: dict[str, Expect] = {
             "end",
         ),
     ),
+    "sub-batch-empty": Expect(why="no items, an empty list", outputs={"inside": []}),
+    "sub-batch-writes-files": Expect(
+        why="the inner runs write, the values come in order",
+        outputs={"inside": BATCH},
+        files={
+            f"files/seen_{n}.txt": str({"default": {"n": n}, "_batch_index": n - 1, "_batch_total": 3})
+            for n in (1, 2, 3)
+        },
+    ),
     "sub-batch-parallel": Expect(why="the inner values in the order of the items", outputs={"inside": BATCH}),
     # --- hooks and the web ---
     "hook-shell": Expect(why="it runs", outputs={"hook": "one two"}),
@@ -389,6 +398,4 @@ NOT_YET: dict[str, str] = {
     "code-typescript": "code_job does not run typescript yet",
     "code-typescript-without-tsx": "code_job does not run typescript yet",
     "missing-file": "the command line finds files: its tests have this case",
-    "sub-batch-empty": "sane is []; the node contract 12.4 wants the object with total_items 0",
-    "sub-batch-writes-files": "DIPEO_BASE_DIR is not in the environment of user code",
 }

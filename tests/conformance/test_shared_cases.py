@@ -46,6 +46,7 @@ def test_case_not_yet(name: str):
 @pytest.mark.parametrize("name", CASES)
 async def test_case(name: str, tmp_path: Path):
     expect, case = CASES[name], read(name, "input.json")
+    (tmp_path / "files").mkdir()  # every project of the original had it
     if (folder(name) / "base").is_dir():
         shutil.copytree(folder(name) / "base", tmp_path, dirs_exist_ok=True)
     how: dict[str, Any] = {"variables": case.get("input_data"), "path": case["diagram"], **expect.how}

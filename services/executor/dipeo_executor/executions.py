@@ -148,7 +148,7 @@ class Executions:
                 event = wire.from_pb(stored, names)
                 if event is not None:
                     apply(state, event)
-                    run.budget.observe(wire.seconds(stored.at), ticking=not state.awaits_only_humans)
+                    run.budget.observe(wire.seconds(stored.at), ticking=state.ticking)
         for signal in header.signals:
             run.signal(signal)
         return run, resumption(state, header.execution), header.execution.trace_parent

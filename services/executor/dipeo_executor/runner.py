@@ -139,7 +139,7 @@ class Run:
 
     async def _next(self) -> None:
         """Wait until something arrived or the deadline passed."""
-        self.budget.observe(time.time(), ticking=not self.state.awaits_only_humans)
+        self.budget.observe(time.time(), ticking=self.state.ticking)
         try:
             async with asyncio.timeout(self.budget.left_s):
                 await self._arrived.wait()

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from dipeo_executor.engine.state import Frame
 
 Json = Any
-EMPTY: Mapping[str, Json] = {"total_items": 0, "successful": 0, "failed": 0, "results": [], "errors": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,6 @@ def width(node: Node) -> int:
 def collected(frame: "Frame") -> tuple[Json, dict[str, Json], bool]:
     """(value, meta, whether every item failed): failed items keep their place in the list."""
     total = frame.graph.size
-    if not total:
-        return dict(EMPTY), {"total_items": 0, "successful": 0, "failed": 0}, False
     value: list[Json] = []
     errors: list[Json] = []
     for index in range(total):
@@ -85,4 +82,4 @@ def collected(frame: "Frame") -> tuple[Json, dict[str, Json], bool]:
         "errors": errors or None,
         "diagram": frame.program.name,
     }
-    return value, meta, len(errors) == total
+    return value, meta, 0 < len(errors) == total

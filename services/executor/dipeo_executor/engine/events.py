@@ -156,6 +156,19 @@ class SignalConsumed:
 
 
 @dataclass(frozen=True, slots=True)
+class RunPaused:
+    """Nothing starts until RunResumed; nothing runs any more but questions to humans."""
+
+    reason: str = ""
+    principal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    principal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Logged:
     level: str
     message: str
@@ -179,6 +192,8 @@ class RunEnded:
 Event = (
     RunStarted
     | RunRecovered
+    | RunPaused
+    | RunResumed
     | NodeStarted
     | NodeCompleted
     | NodeFailed

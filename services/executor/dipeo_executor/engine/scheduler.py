@@ -31,8 +31,11 @@ from dipeo_executor.program import Node
 def advance(state: State) -> list[Event]:
     """Start what may start, finish what is finished. The returned events are already applied, in order.
 
-    Ends with RunEnded when nothing runs and nothing may start. Starts nothing beyond `limits.parallel` node runs.
+    Ends with RunEnded when nothing runs and nothing may start. Starts nothing beyond `limits.parallel` node runs, and
+    nothing at all while the run is paused.
     """
+    if state.paused:
+        return []
     events: list[Event] = []
     parked: list[str] = []
     while state.touched and state.ended is None:

@@ -25,6 +25,8 @@ from dipeo_executor.engine.events import (
     NodeRetrying,
     NodeStarted,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
     Usage,
 )
@@ -132,6 +134,7 @@ class State:
     usage: Usage = field(default_factory=Usage)
     seed: int = 0
     started: bool = False
+    paused: bool = False
     leaves: int = 0  # node runs in progress, sub-diagrams not counted
     touched: dict[str, None] = field(default_factory=dict)  # frames `advance` has to look at, in order
     ended: RunEnded | None = None
@@ -146,6 +149,11 @@ class State:
     @property
     def awaits_only_humans(self) -> bool:
         return 0 < self.open_questions >= self.leaves
+
+    @property
+    def ticking(self) -> bool:
+        """Whether time counts against the deadline (decision 36)."""
+        return not self.paused and not self.awaits_only_humans
 
     def locate(self, path: str) -> tuple[Frame, int]:
         """Frame and number of a node. Raises KeyError for a node that is not there."""
@@ -202,6 +210,11 @@ def apply(state: State, event: Event) -> State:
                     state.open_questions -= 1
         case RunStarted():
             state.started, state.seed = True, event.seed
+        case RunPaused():
+            state.paused = True
+        case RunResumed():
+            state.paused = False
+            state.touched |= dict.fromkeys(state.frames)
         case RunEnded():
             state.ended = event
     return state

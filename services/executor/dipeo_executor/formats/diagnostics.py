@@ -31,7 +31,7 @@ CODES: dict[str, tuple[str, Severity, str]] = {
     "L17": ("LOAD", "warning", "A key stands twice in one map; the last one counts."),
     "V1": ("VALIDATION", "error", "The diagram has no nodes."),
     "V2": ("VALIDATION", "error", "Two nodes have the same id."),
-    "V3": ("VALIDATION", "error", "The type of a node is missing or unknown."),
+    "V3": ("LOAD", "error", "The type of a node is missing or unknown."),
     "V4": ("VALIDATION", "error", "There is no start node."),
     "V5": ("VALIDATION", "warning", "There is no endpoint, so outputs may not be saved."),
     "V6": ("VALIDATION", "error", "The source of an arrow is not a handle id."),

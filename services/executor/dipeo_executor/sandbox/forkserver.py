@@ -147,7 +147,7 @@ class ForkServer:
             try:
                 self._process = subprocess.Popen(
                     [python, "-I", "-c", _BOOT, str(_HERE), str(theirs.fileno()), json.dumps(config)],
-                    pass_fds=[theirs.fileno()], env=_environment(python, scratch), cwd=base, start_new_session=True,
+                    pass_fds=[theirs.fileno()], env=_environment(python, scratch, base), cwd=base, start_new_session=True,
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 )  # fmt: skip
             except OSError as error:
@@ -251,10 +251,11 @@ def _kill_group(pid: int) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
-def _environment(python: str, scratch: Path) -> dict[str, str]:
+def _environment(python: str, scratch: Path, base: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     path = os.pathsep.join([str(Path(python).parent), kept.pop("PATH", os.defpath)])
-    return {**kept, "PATH": path, "LANG": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch)}
+    folders = {"HOME": str(scratch), "TMPDIR": str(scratch), "DIPEO_BASE_DIR": str(base)}
+    return {**kept, "PATH": path, "LANG": "C.UTF-8", **folders}
 
 
 def _how(status: int) -> str:

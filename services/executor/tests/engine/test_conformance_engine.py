@@ -3,7 +3,7 @@
 import pytest
 from playing import Branch, Played, Speech, SubProps, play, program
 
-from dipeo_executor.engine.events import NodeCompleted, NodeFailed, NodePassed, NodeStarted
+from dipeo_executor.engine.events import NodeCompleted, NodeFailed, NodePassed, NodeStarted, RunPaused, RunResumed
 from dipeo_executor.engine.state import Limits
 from dipeo_executor.program import Node
 
@@ -320,9 +320,9 @@ def test_a_failed_item_keeps_its_place_and_the_batch_goes_on():
     assert play(made, {"c": fussy}, variables={"items": [0, 0]}).end.status == "failed"
 
 
-def test_an_empty_batch_gives_the_empty_summary():
+def test_a_batch_without_items_gives_the_empty_list():
     made = program("S:start K", "S > K", children=child(batch=True))
-    assert play(made, variables={"items": []}).end.result["total_items"] == 0
+    assert play(made, variables={"items": []}).end.result == []
 
 
 def test_a_half_done_batch_goes_on_after_a_crash_without_repeating_finished_items():
@@ -430,3 +430,13 @@ def test_at_most_so_many_nodes_run_at_a_time():
         running -= isinstance(event, NodeCompleted)
         most = max(most, running)
     assert most == 3 and played.starts[-1] == "J" and len(played.starts) == 12
+
+
+def test_a_paused_run_starts_nothing_until_it_is_resumed():
+    made = program("S:start A B", "S > A; A > B")
+    whole = play(made)
+    cut = next(i for i, event in enumerate(whole.journal) if isinstance(event, NodeStarted) and event.node == "A") + 1
+    paused = play(made, prefix=[*whole.journal[:cut], RunPaused()])
+    assert paused.starts == ["S", "A"] and paused.state.ended is None
+    resumed = play(made, prefix=[*paused.journal, RunResumed()])
+    assert resumed.starts == ["S", "A", "B"] and resumed.end.status == "completed"
