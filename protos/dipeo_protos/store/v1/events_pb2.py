@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"dipeo_protos/store/v1/events.proto\x12\x0e\x64ipeo.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\t\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x11\x65xecution_created\x18\n \x01(\x0b\x32 .dipeo.store.v1.ExecutionCreatedH\x00\x12=\n\x11\x65xecution_started\x18\x0b \x01(\x0b\x32 .dipeo.store.v1.ExecutionStartedH\x00\x12\x41\n\x13\x65xecution_recovered\x18\x0c \x01(\x0b\x32\".dipeo.store.v1.ExecutionRecoveredH\x00\x12\x41\n\x13\x65xecution_completed\x18\r \x01(\x0b\x32\".dipeo.store.v1.ExecutionCompletedH\x00\x12;\n\x10\x65xecution_failed\x18\x0e \x01(\x0b\x32\x1f.dipeo.store.v1.ExecutionFailedH\x00\x12=\n\x11\x65xecution_aborted\x18\x0f \x01(\x0b\x32 .dipeo.store.v1.ExecutionAbortedH\x00\x12L\n\x19\x65xecution_maxiter_reached\x18\x10 \x01(\x0b\x32\'.dipeo.store.v1.ExecutionMaxiterReachedH\x00\x12\x35\n\rexecution_log\x18\x11 \x01(\x0b\x32\x1c.dipeo.store.v1.ExecutionLogH\x00\x12\x33\n\x0cnode_started\x18\x1e \x01(\x0b\x32\x1b.dipeo.store.v1.NodeStartedH\x00\x12\x37\n\x0enode_completed\x18\x1f \x01(\x0b\x32\x1d.dipeo.store.v1.NodeCompletedH\x00\x12\x31\n\x0bnode_failed\x18  \x01(\x0b\x32\x1a.dipeo.store.v1.NodeFailedH\x00\x12\x35\n\rnode_retrying\x18! \x01(\x0b\x32\x1c.dipeo.store.v1.NodeRetryingH\x00\x12\x33\n\x0cnode_aborted\x18\" \x01(\x0b\x32\x1b.dipeo.store.v1.NodeAbortedH\x00\x12\x31\n\x0bnode_passed\x18# \x01(\x0b\x32\x1a.dipeo.store.v1.NodePassedH\x00\x12\x33\n\x0cnode_skipped\x18$ \x01(\x0b\x32\x1b.dipeo.store.v1.NodeSkippedH\x00\x12;\n\x10message_appended\x18\x32 \x01(\x0b\x32\x1f.dipeo.store.v1.MessageAppendedH\x00\x12?\n\x12interaction_opened\x18\x33 \x01(\x0b\x32!.dipeo.store.v1.InteractionOpenedH\x00\x12?\n\x12interaction_closed\x18\x34 \x01(\x0b\x32!.dipeo.store.v1.InteractionClosedH\x00\x12\x39\n\x0fsignal_consumed\x18\x35 \x01(\x0b\x32\x1e.dipeo.store.v1.SignalConsumedH\x00\x42\x06\n\x04\x62ody\"V\n\x05\x45rror\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\t\x12\x0f\n\x07\x64\x65tails\x18\x05 \x01(\t\";\n\nTokenUsage\x12\r\n\x05input\x18\x01 \x01(\x03\x12\x0e\n\x06output\x18\x02 \x01(\x03\x12\x0e\n\x06\x63\x61\x63hed\x18\x03 \x01(\x03\"\xa2\x01\n\x10\x45xecutionCreated\x12\x12\n\ndiagram_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64iagram_name\x18\x02 \x01(\t\x12\x13\n\x0bsource_hash\x18\x03 \x01(\t\x12\x16\n\x0evariables_json\x18\x04 \x01(\x0c\x12\x14\n\x0coptions_json\x18\x05 \x01(\x0c\x12\x0e\n\x06origin\x18\x06 \x01(\t\x12\x11\n\tprincipal\x18\x07 \x01(\t\"2\n\x10\x45xecutionStarted\x12\x10\n\x08\x65xecutor\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x04\"O\n\x12\x45xecutionRecovered\x12\x10\n\x08\x65xecutor\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x16\n\x0eprevious_fence\x18\x03 \x01(\x03\"n\n\x12\x45xecutionCompleted\x12\x13\n\x0bresult_json\x18\x01 \x01(\x0c\x12\x17\n\x0fresult_is_error\x18\x02 \x01(\x08\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x18\n\x10skipped_node_ids\x18\x04 \x03(\t\"Q\n\x0f\x45xecutionFailed\x12$\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x15.dipeo.store.v1.Error\x12\x18\n\x10skipped_node_ids\x18\x02 \x03(\t\"5\n\x10\x45xecutionAborted\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\"H\n\x17\x45xecutionMaxiterReached\x12\x13\n\x0bresult_json\x18\x01 \x01(\x0c\x12\x18\n\x10skipped_node_ids\x18\x02 \x03(\t\"T\n\x0c\x45xecutionLog\x12\r\n\x05level\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x13\n\x0b\x66ields_json\x18\x04 \x01(\x0c\"+\n\x08\x43onsumed\x12\x10\n\x08\x61rrow_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x03\"\xaf\x01\n\x0bNodeStarted\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x11\n\titeration\x18\x04 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12*\n\x08\x63onsumed\x18\x06 \x03(\x0b\x32\x18.dipeo.store.v1.Consumed\x12\x0f\n\x07history\x18\x07 \x01(\x03\x12\x11\n\tperson_id\x18\x08 \x01(\t\"\xe4\x01\n\rNodeCompleted\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\titeration\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0c\n\x04port\x18\x04 \x01(\t\x12\x13\n\x0boutput_json\x18\x05 \x01(\x0c\x12\x16\n\x0e\x61lternate_json\x18\x06 \x01(\x0c\x12\x11\n\tmeta_json\x18\x07 \x01(\x0c\x12\x16\n\x0evariables_json\x18\x08 \x01(\x0c\x12)\n\x05usage\x18\t \x01(\x0b\x32\x1a.dipeo.store.v1.TokenUsage\x12\r\n\x05model\x18\n \x01(\t\"\x8a\x01\n\nNodeFailed\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\titeration\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12$\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x15.dipeo.store.v1.Error\x12\x0c\n\x04port\x18\x05 \x01(\t\x12\x13\n\x0boutput_json\x18\x06 \x01(\x0c\"S\n\x0cNodeRetrying\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\titeration\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0e\n\x06reason\x18\x04 \x01(\t\"B\n\x0bNodeAborted\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\titeration\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\"I\n\nNodePassed\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12*\n\x08\x63onsumed\x18\x02 \x03(\x0b\x32\x18.dipeo.store.v1.Consumed\";\n\x0bNodeSkipped\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"\xb0\x01\n\x0fMessageAppended\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x11\n\titeration\x18\x03 \x01(\x05\x12\x11\n\tperson_id\x18\x04 \x01(\t\x12\x0f\n\x07\x66rom_id\x18\x05 \x01(\t\x12\r\n\x05to_id\x18\x06 \x01(\t\x12\x0c\n\x04role\x18\x07 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x08 \x01(\t\x12\x13\n\x0btoken_count\x18\t \x01(\x03\"\xc6\x01\n\x11InteractionOpened\x12\x16\n\x0einteraction_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x11\n\titeration\x18\x04 \x01(\x05\x12\x0e\n\x06prompt\x18\x05 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x06 \x01(\t\x12\x15\n\rdefault_value\x18\x07 \x01(\t\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x11InteractionClosed\x12\x16\n\x0einteraction_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07outcome\x18\x03 \x01(\t\x12\x10\n\x08response\x18\x04 \x01(\t\x12\x11\n\tresponder\x18\x05 \x01(\t\"#\n\x0eSignalConsumed\x12\x11\n\tsignal_id\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"dipeo_protos/store/v1/events.proto\x12\x0e\x64ipeo.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\n\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x11\x65xecution_created\x18\n \x01(\x0b\x32 .dipeo.store.v1.ExecutionCreatedH\x00\x12=\n\x11\x65xecution_started\x18\x0b \x01(\x0b\x32 .dipeo.store.v1.ExecutionStartedH\x00\x12\x41\n\x13\x65xecution_recovered\x18\x0c \x01(\x0b\x32\".dipeo.store.v1.ExecutionRecoveredH\x00\x12\x41\n\x13\x65xecution_completed\x18\r \x01(\x0b\x32\".dipeo.store.v1.ExecutionCompletedH\x00\x12;\n\x10\x65xecution_failed\x18\x0e \x01(\x0b\x32\x1f.dipeo.store.v1.ExecutionFailedH\x00\x12=\n\x11\x65xecution_aborted\x18\x0f \x01(\x0b\x32 .dipeo.store.v1.ExecutionAbortedH\x00\x12L\n\x19\x65xecution_maxiter_reached\x18\x10 \x01(\x0b\x32\'.dipeo.store.v1.ExecutionMaxiterReachedH\x00\x12\x35\n\rexecution_log\x18\x11 \x01(\x0b\x32\x1c.dipeo.store.v1.ExecutionLogH\x00\x12;\n\x10\x65xecution_paused\x18\x12 \x01(\x0b\x32\x1f.dipeo.store.v1.ExecutionPausedH\x00\x12=\n\x11\x65xecution_resumed\x18\x13 \x01(\x0b\x32 .dipeo.store.v1.ExecutionResumedH\x00\x12\x33\n\x0cnode_started\x18\x1e \x01(\x0b\x32\x1b.dipeo.store.v1.NodeStartedH\x00\x12\x37\n\x0enode_completed\x18\x1f \x01(\x0b\x32\x1d.dipeo.store.v1.NodeCompletedH\x00\x12\x31\n\x0bnode_failed\x18  \x01(\x0b\x32\x1a.dipeo.store.v1.NodeFailedH\x00\x12\x35\n\rnode_retrying\x18! \x01(\x0b\x32\x1c.dipeo.store.v1.NodeRetryingH\x00\x12\x33\n\x0cnode_aborted\x18\" \x01(\x0b\x32\x1b.dipeo.store.v1.NodeAbortedH\x00\x12\x31\n\x0bnode_passed\x18# \x01(\x0b\x32\x1a.dipeo.store.v1.NodePassedH\x00\x12\x33\n\x0cnode_skipped\x18$ \x01(\x0b\x32\x1b.dipeo.store.v1.NodeSkippedH\x00\x12;\n\x10message_appended\x18\x32 \x01(\x0b\x32\x1f.dipeo.store.v1.MessageAppendedH\x00\x12?\n\x12interaction_opened\x18\x33 \x01(\x0b\x32!.dipeo.store.v1.InteractionOpenedH\x00\x12?\n\x12interaction_closed\x18\x34 \x01(\x0b\x32!.dipeo.store.v1.InteractionClosedH\x00\x12\x39\n\x0fsignal_consumed\x18\x35 \x01(\x0b\x32\x1e.dipeo.store.v1.SignalConsumedH\x00\x42\x06\n\x04\x62ody\"V\n\x05\x45rror\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\t\x12\x0f\n\x07\x64\x65tails\x18\x05 \x01(\t\";\n\nTokenUsage\x12\r\n\x05input\x18\x01 \x01(\x03\x12\x0e\n\x06output\x18\x02 \x01(\x03\x12\x0e\n\x06\x63\x61\x63hed\x18\x03 \x01(\x03\"\xa2\x01\n\x10\x45xecutionCreated\x12\x12\n\ndiagram_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64iagram_name\x18\x02 \x01(\t\x12\x13\n\x0bsource_hash\x18\x03 \x01(\t\x12\x16\n\x0evariables_json\x18\x04 \x01(\x0c\x12\x14\n\x0coptions_json\x18\x05 \x01(\x0c\x12\x0e\n\x06origin\x18\x06 \x01(\t\x12\x11\n\tprincipal\x18\x07 \x01(\t\"2\n\x10\x45xecutionStarted\x12\x10\n\x08\x65xecutor\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x04\"O\n\x12\x45xecutionRecovered\x12\x10\n\x08\x65xecutor\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x16\n\x0eprevious_fence\x18\x03 \x01(\x03\"n\n\x12\x45xecutionCompleted\x12\x13\n\x0bresult_json\x18\x01 \x01(\x0c\x12\x17\n\x0fresult_is_error\x18\x02 \x01(\x08\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x18\n\x10skipped_node_ids\x18\x04 \x03(\t\"Q\n\x0f\x45xecutionFailed\x12$\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x15.dipeo.store.v1.Error\x12\x18\n\x10skipped_node_ids\x18\x02 \x03(\t\"5\n\x10\x45xecutionAborted\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\"H\n\x17\x45xecutionMaxiterReached\x12\x13\n\x0bresult_json\x18\x01 \x01(\x0c\x12\x18\n\x10skipped_node_ids\x18\x02 \x03(\t\"4\n\x0f\x45xecutionPaused\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\"%\n\x10\x45xecutionResumed\x12\x11\n\tprincipal\x18\x01 \x01(\t\"T\n\x0c\x45xecutionLog\x12\r\n\x05level\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x13\n\x0b\x66ields_json\x18\x04 \x01(\x0c\"+\n\x08\x43onsumed\x12\x10\n\x08\x61rrow_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x03\"\xaf\x01\n\x0bNodeStarted\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x11\n\titeration\x18\x04 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12*\n\x08\x63onsumed\x18\x06 \x03(\x0b\x32\x18.dipeo.store.v1.Consumed\x12\x0f\n\x07history\x18\x07 \x01(\x03\x12\x11\n\tperson_id\x18\x08 \x01(\t\"\xe4\x01\n\rNodeCompleted\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\titeration\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0c\n\x04port\x18\x04 \x01(\t\x12\x13\n\x0boutput_json\x18\x05 \x01(\x0c\x12\x16\n\x0e\x61lternate_json\x18\x06 \x01(\x0c\x12\x11\n\tmeta_json\x18\x07 \x01(\x0c\x12\x16\n\x0evariables_json\x18\x08 \x01(\x0c\x12)\n\x05usage\x18\t \x01(\x0b\x32\x1a.dipeo.store.v1.TokenUsage\x12\r\n\x05model\x18\n \x01(\t\"\x8a\x01\n\nNodeFailed\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\titeration\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12$\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x15.dipeo.store.v1.Error\x12\x0c\n\x04port\x18\x05 \x01(\t\x12\x13\n\x0boutput_json\x18\x06 \x01(\x0c\"S\n\x0cNodeRetrying\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\titeration\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0e\n\x06reason\x18\x04 \x01(\t\"B\n\x0bNodeAborted\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\titeration\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\"I\n\nNodePassed\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12*\n\x08\x63onsumed\x18\x02 \x03(\x0b\x32\x18.dipeo.store.v1.Consumed\";\n\x0bNodeSkipped\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"\xb0\x01\n\x0fMessageAppended\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x11\n\titeration\x18\x03 \x01(\x05\x12\x11\n\tperson_id\x18\x04 \x01(\t\x12\x0f\n\x07\x66rom_id\x18\x05 \x01(\t\x12\r\n\x05to_id\x18\x06 \x01(\t\x12\x0c\n\x04role\x18\x07 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x08 \x01(\t\x12\x13\n\x0btoken_count\x18\t \x01(\x03\"\xc6\x01\n\x11InteractionOpened\x12\x16\n\x0einteraction_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x11\n\titeration\x18\x04 \x01(\x05\x12\x0e\n\x06prompt\x18\x05 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x06 \x01(\t\x12\x15\n\rdefault_value\x18\x07 \x01(\t\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x11InteractionClosed\x12\x16\n\x0einteraction_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07outcome\x18\x03 \x01(\t\x12\x10\n\x08response\x18\x04 \x01(\t\x12\x11\n\tresponder\x18\x05 \x01(\t\"#\n\x0eSignalConsumed\x12\x11\n\tsignal_id\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,49 +33,53 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dipeo_protos.store.v1.event
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT']._serialized_start=88
-  _globals['_EVENT']._serialized_end=1314
-  _globals['_ERROR']._serialized_start=1316
-  _globals['_ERROR']._serialized_end=1402
-  _globals['_TOKENUSAGE']._serialized_start=1404
-  _globals['_TOKENUSAGE']._serialized_end=1463
-  _globals['_EXECUTIONCREATED']._serialized_start=1466
-  _globals['_EXECUTIONCREATED']._serialized_end=1628
-  _globals['_EXECUTIONSTARTED']._serialized_start=1630
-  _globals['_EXECUTIONSTARTED']._serialized_end=1680
-  _globals['_EXECUTIONRECOVERED']._serialized_start=1682
-  _globals['_EXECUTIONRECOVERED']._serialized_end=1761
-  _globals['_EXECUTIONCOMPLETED']._serialized_start=1763
-  _globals['_EXECUTIONCOMPLETED']._serialized_end=1873
-  _globals['_EXECUTIONFAILED']._serialized_start=1875
-  _globals['_EXECUTIONFAILED']._serialized_end=1956
-  _globals['_EXECUTIONABORTED']._serialized_start=1958
-  _globals['_EXECUTIONABORTED']._serialized_end=2011
-  _globals['_EXECUTIONMAXITERREACHED']._serialized_start=2013
-  _globals['_EXECUTIONMAXITERREACHED']._serialized_end=2085
-  _globals['_EXECUTIONLOG']._serialized_start=2087
-  _globals['_EXECUTIONLOG']._serialized_end=2171
-  _globals['_CONSUMED']._serialized_start=2173
-  _globals['_CONSUMED']._serialized_end=2216
-  _globals['_NODESTARTED']._serialized_start=2219
-  _globals['_NODESTARTED']._serialized_end=2394
-  _globals['_NODECOMPLETED']._serialized_start=2397
-  _globals['_NODECOMPLETED']._serialized_end=2625
-  _globals['_NODEFAILED']._serialized_start=2628
-  _globals['_NODEFAILED']._serialized_end=2766
-  _globals['_NODERETRYING']._serialized_start=2768
-  _globals['_NODERETRYING']._serialized_end=2851
-  _globals['_NODEABORTED']._serialized_start=2853
-  _globals['_NODEABORTED']._serialized_end=2919
-  _globals['_NODEPASSED']._serialized_start=2921
-  _globals['_NODEPASSED']._serialized_end=2994
-  _globals['_NODESKIPPED']._serialized_start=2996
-  _globals['_NODESKIPPED']._serialized_end=3055
-  _globals['_MESSAGEAPPENDED']._serialized_start=3058
-  _globals['_MESSAGEAPPENDED']._serialized_end=3234
-  _globals['_INTERACTIONOPENED']._serialized_start=3237
-  _globals['_INTERACTIONOPENED']._serialized_end=3435
-  _globals['_INTERACTIONCLOSED']._serialized_start=3437
-  _globals['_INTERACTIONCLOSED']._serialized_end=3551
-  _globals['_SIGNALCONSUMED']._serialized_start=3553
-  _globals['_SIGNALCONSUMED']._serialized_end=3588
+  _globals['_EVENT']._serialized_end=1438
+  _globals['_ERROR']._serialized_start=1440
+  _globals['_ERROR']._serialized_end=1526
+  _globals['_TOKENUSAGE']._serialized_start=1528
+  _globals['_TOKENUSAGE']._serialized_end=1587
+  _globals['_EXECUTIONCREATED']._serialized_start=1590
+  _globals['_EXECUTIONCREATED']._serialized_end=1752
+  _globals['_EXECUTIONSTARTED']._serialized_start=1754
+  _globals['_EXECUTIONSTARTED']._serialized_end=1804
+  _globals['_EXECUTIONRECOVERED']._serialized_start=1806
+  _globals['_EXECUTIONRECOVERED']._serialized_end=1885
+  _globals['_EXECUTIONCOMPLETED']._serialized_start=1887
+  _globals['_EXECUTIONCOMPLETED']._serialized_end=1997
+  _globals['_EXECUTIONFAILED']._serialized_start=1999
+  _globals['_EXECUTIONFAILED']._serialized_end=2080
+  _globals['_EXECUTIONABORTED']._serialized_start=2082
+  _globals['_EXECUTIONABORTED']._serialized_end=2135
+  _globals['_EXECUTIONMAXITERREACHED']._serialized_start=2137
+  _globals['_EXECUTIONMAXITERREACHED']._serialized_end=2209
+  _globals['_EXECUTIONPAUSED']._serialized_start=2211
+  _globals['_EXECUTIONPAUSED']._serialized_end=2263
+  _globals['_EXECUTIONRESUMED']._serialized_start=2265
+  _globals['_EXECUTIONRESUMED']._serialized_end=2302
+  _globals['_EXECUTIONLOG']._serialized_start=2304
+  _globals['_EXECUTIONLOG']._serialized_end=2388
+  _globals['_CONSUMED']._serialized_start=2390
+  _globals['_CONSUMED']._serialized_end=2433
+  _globals['_NODESTARTED']._serialized_start=2436
+  _globals['_NODESTARTED']._serialized_end=2611
+  _globals['_NODECOMPLETED']._serialized_start=2614
+  _globals['_NODECOMPLETED']._serialized_end=2842
+  _globals['_NODEFAILED']._serialized_start=2845
+  _globals['_NODEFAILED']._serialized_end=2983
+  _globals['_NODERETRYING']._serialized_start=2985
+  _globals['_NODERETRYING']._serialized_end=3068
+  _globals['_NODEABORTED']._serialized_start=3070
+  _globals['_NODEABORTED']._serialized_end=3136
+  _globals['_NODEPASSED']._serialized_start=3138
+  _globals['_NODEPASSED']._serialized_end=3211
+  _globals['_NODESKIPPED']._serialized_start=3213
+  _globals['_NODESKIPPED']._serialized_end=3272
+  _globals['_MESSAGEAPPENDED']._serialized_start=3275
+  _globals['_MESSAGEAPPENDED']._serialized_end=3451
+  _globals['_INTERACTIONOPENED']._serialized_start=3454
+  _globals['_INTERACTIONOPENED']._serialized_end=3652
+  _globals['_INTERACTIONCLOSED']._serialized_start=3654
+  _globals['_INTERACTIONCLOSED']._serialized_end=3768
+  _globals['_SIGNALCONSUMED']._serialized_start=3770
+  _globals['_SIGNALCONSUMED']._serialized_end=3805
 # @@protoc_insertion_point(module_scope)

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Event(_message.Message):
-    __slots__ = ("event_id", "seq", "at", "execution_created", "execution_started", "execution_recovered", "execution_completed", "execution_failed", "execution_aborted", "execution_maxiter_reached", "execution_log", "node_started", "node_completed", "node_failed", "node_retrying", "node_aborted", "node_passed", "node_skipped", "message_appended", "interaction_opened", "interaction_closed", "signal_consumed")
+    __slots__ = ("event_id", "seq", "at", "execution_created", "execution_started", "execution_recovered", "execution_completed", "execution_failed", "execution_aborted", "execution_maxiter_reached", "execution_log", "execution_paused", "execution_resumed", "node_started", "node_completed", "node_failed", "node_retrying", "node_aborted", "node_passed", "node_skipped", "message_appended", "interaction_opened", "interaction_closed", "signal_consumed")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,8 @@ class Event(_message.Message):
     EXECUTION_ABORTED_FIELD_NUMBER: _ClassVar[int]
     EXECUTION_MAXITER_REACHED_FIELD_NUMBER: _ClassVar[int]
     EXECUTION_LOG_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_PAUSED_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_RESUMED_FIELD_NUMBER: _ClassVar[int]
     NODE_STARTED_FIELD_NUMBER: _ClassVar[int]
     NODE_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     NODE_FAILED_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +46,8 @@ class Event(_message.Message):
     execution_aborted: ExecutionAborted
     execution_maxiter_reached: ExecutionMaxiterReached
     execution_log: ExecutionLog
+    execution_paused: ExecutionPaused
+    execution_resumed: ExecutionResumed
     node_started: NodeStarted
     node_completed: NodeCompleted
     node_failed: NodeFailed
@@ -55,7 +59,7 @@ class Event(_message.Message):
     interaction_opened: InteractionOpened
     interaction_closed: InteractionClosed
     signal_consumed: SignalConsumed
-    def __init__(self, event_id: _Optional[str] = ..., seq: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., execution_created: _Optional[_Union[ExecutionCreated, _Mapping]] = ..., execution_started: _Optional[_Union[ExecutionStarted, _Mapping]] = ..., execution_recovered: _Optional[_Union[ExecutionRecovered, _Mapping]] = ..., execution_completed: _Optional[_Union[ExecutionCompleted, _Mapping]] = ..., execution_failed: _Optional[_Union[ExecutionFailed, _Mapping]] = ..., execution_aborted: _Optional[_Union[ExecutionAborted, _Mapping]] = ..., execution_maxiter_reached: _Optional[_Union[ExecutionMaxiterReached, _Mapping]] = ..., execution_log: _Optional[_Union[ExecutionLog, _Mapping]] = ..., node_started: _Optional[_Union[NodeStarted, _Mapping]] = ..., node_completed: _Optional[_Union[NodeCompleted, _Mapping]] = ..., node_failed: _Optional[_Union[NodeFailed, _Mapping]] = ..., node_retrying: _Optional[_Union[NodeRetrying, _Mapping]] = ..., node_aborted: _Optional[_Union[NodeAborted, _Mapping]] = ..., node_passed: _Optional[_Union[NodePassed, _Mapping]] = ..., node_skipped: _Optional[_Union[NodeSkipped, _Mapping]] = ..., message_appended: _Optional[_Union[MessageAppended, _Mapping]] = ..., interaction_opened: _Optional[_Union[InteractionOpened, _Mapping]] = ..., interaction_closed: _Optional[_Union[InteractionClosed, _Mapping]] = ..., signal_consumed: _Optional[_Union[SignalConsumed, _Mapping]] = ...) -> None: ...
+    def __init__(self, event_id: _Optional[str] = ..., seq: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., execution_created: _Optional[_Union[ExecutionCreated, _Mapping]] = ..., execution_started: _Optional[_Union[ExecutionStarted, _Mapping]] = ..., execution_recovered: _Optional[_Union[ExecutionRecovered, _Mapping]] = ..., execution_completed: _Optional[_Union[ExecutionCompleted, _Mapping]] = ..., execution_failed: _Optional[_Union[ExecutionFailed, _Mapping]] = ..., execution_aborted: _Optional[_Union[ExecutionAborted, _Mapping]] = ..., execution_maxiter_reached: _Optional[_Union[ExecutionMaxiterReached, _Mapping]] = ..., execution_log: _Optional[_Union[ExecutionLog, _Mapping]] = ..., execution_paused: _Optional[_Union[ExecutionPaused, _Mapping]] = ..., execution_resumed: _Optional[_Union[ExecutionResumed, _Mapping]] = ..., node_started: _Optional[_Union[NodeStarted, _Mapping]] = ..., node_completed: _Optional[_Union[NodeCompleted, _Mapping]] = ..., node_failed: _Optional[_Union[NodeFailed, _Mapping]] = ..., node_retrying: _Optional[_Union[NodeRetrying, _Mapping]] = ..., node_aborted: _Optional[_Union[NodeAborted, _Mapping]] = ..., node_passed: _Optional[_Union[NodePassed, _Mapping]] = ..., node_skipped: _Optional[_Union[NodeSkipped, _Mapping]] = ..., message_appended: _Optional[_Union[MessageAppended, _Mapping]] = ..., interaction_opened: _Optional[_Union[InteractionOpened, _Mapping]] = ..., interaction_closed: _Optional[_Union[InteractionClosed, _Mapping]] = ..., signal_consumed: _Optional[_Union[SignalConsumed, _Mapping]] = ...) -> None: ...
 
 class Error(_message.Message):
     __slots__ = ("type", "message", "code", "node_id", "details")
@@ -152,6 +156,20 @@ class ExecutionMaxiterReached(_message.Message):
     result_json: bytes
     skipped_node_ids: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, result_json: _Optional[bytes] = ..., skipped_node_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExecutionPaused(_message.Message):
+    __slots__ = ("reason", "principal")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    principal: str
+    def __init__(self, reason: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
+
+class ExecutionResumed(_message.Message):
+    __slots__ = ("principal",)
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    principal: str
+    def __init__(self, principal: _Optional[str] = ...) -> None: ...
 
 class ExecutionLog(_message.Message):
     __slots__ = ("level", "message", "node_id", "fields_json")

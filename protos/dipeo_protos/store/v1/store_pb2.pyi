@@ -324,16 +324,20 @@ class Work(_message.Message):
     def __init__(self, execution_id: _Optional[str] = ..., fence: _Optional[int] = ..., head_seq: _Optional[int] = ..., recovery: _Optional[bool] = ...) -> None: ...
 
 class Signal(_message.Message):
-    __slots__ = ("execution_id", "signal_id", "abort", "answer")
+    __slots__ = ("execution_id", "signal_id", "abort", "answer", "pause", "resume")
     EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_ID_FIELD_NUMBER: _ClassVar[int]
     ABORT_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     execution_id: str
     signal_id: str
     abort: Abort
     answer: Answer
-    def __init__(self, execution_id: _Optional[str] = ..., signal_id: _Optional[str] = ..., abort: _Optional[_Union[Abort, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ...) -> None: ...
+    pause: Pause
+    resume: Resume
+    def __init__(self, execution_id: _Optional[str] = ..., signal_id: _Optional[str] = ..., abort: _Optional[_Union[Abort, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ...) -> None: ...
 
 class Abort(_message.Message):
     __slots__ = ("reason", "principal")
@@ -342,6 +346,20 @@ class Abort(_message.Message):
     reason: str
     principal: str
     def __init__(self, reason: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
+
+class Pause(_message.Message):
+    __slots__ = ("reason", "principal")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    principal: str
+    def __init__(self, reason: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
+
+class Resume(_message.Message):
+    __slots__ = ("principal",)
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    principal: str
+    def __init__(self, principal: _Optional[str] = ...) -> None: ...
 
 class Answer(_message.Message):
     __slots__ = ("interaction_id", "response", "responder")
@@ -476,14 +494,18 @@ class RecoveryHeader(_message.Message):
     def __init__(self, execution: _Optional[_Union[Execution, _Mapping]] = ..., source: _Optional[bytes] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ...) -> None: ...
 
 class PostSignalRequest(_message.Message):
-    __slots__ = ("execution_id", "signal_id", "abort")
+    __slots__ = ("execution_id", "signal_id", "abort", "pause", "resume")
     EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_ID_FIELD_NUMBER: _ClassVar[int]
     ABORT_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     execution_id: str
     signal_id: str
     abort: Abort
-    def __init__(self, execution_id: _Optional[str] = ..., signal_id: _Optional[str] = ..., abort: _Optional[_Union[Abort, _Mapping]] = ...) -> None: ...
+    pause: Pause
+    resume: Resume
+    def __init__(self, execution_id: _Optional[str] = ..., signal_id: _Optional[str] = ..., abort: _Optional[_Union[Abort, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ...) -> None: ...
 
 class PostSignalResponse(_message.Message):
     __slots__ = ("execution",)
