@@ -1,5 +1,6 @@
 """Starting and refusing to start: every refusal is a sentence that names the file."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -31,6 +32,22 @@ async def test_health_says_serving(store: Store):
 async def test_a_second_store_on_the_same_file_is_refused(store: Store, settings: Settings):
     message = await _refusal(settings.model_copy(update={"listen": settings.listen + ".second"}))
     assert str(settings.file) in message and "in use by another store" in message
+
+
+async def test_a_file_owned_by_another_process_is_refused(settings: Settings):
+    settings.file.parent.mkdir(parents=True)
+    script = f"import fcntl, sys; f = open({str(settings.file) + '.lock'!r}, 'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script + "print('owned', flush=True); sys.stdin.read()",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert owner.stdout and await owner.stdout.readline() == b"owned\n"
+    try:
+        assert "in use by another store" in await _refusal(settings)
+    finally:
+        await owner.communicate(b"")
+    async with running(settings):
+        pass
 
 
 async def test_a_file_that_is_no_database_is_named(settings: Settings):

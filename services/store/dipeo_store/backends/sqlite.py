@@ -1,6 +1,7 @@
 """SQLite: one file, one writer thread with FULL sync and group commit, read-only connections. (§16.3, decision 31)"""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -22,7 +23,8 @@ from dipeo_store.committer import Committed, Committer
 log = logs.get(__name__)
 
 READERS = 3
-CHECKPOINT_EVERY = 200  # commits; roughly 1000 pages, SQLite's own measure
+CHECKPOINT_BYTES = 4 * 1024 * 1024  # 1000 pages, SQLite's own measure
+PAGE_BYTES = 4096
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 Result = TypeVar("Result")
@@ -65,7 +67,15 @@ async def open_sqlite(
 
 @contextmanager
 def _owned(file: Path) -> Iterator[None]:
-    """A lock beside the file: SQLite's own would keep our readers out as well."""
+    """A lock beside the file: SQLite's own would keep our readers out as well.
+
+    A record lock, which no forked child inherits: a worker that outlives a killed store does not keep the next one out.
+    Such a lock knows processes only, hence the list of what this one owns.
+    """
+    file = file.absolute()
+    in_use = errors.Unusable(f"{file} is in use by another store; stop that one, or choose another file")
+    if file in _owned_here:
+        raise in_use
     path = file.with_name(file.name + ".lock")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -75,12 +85,18 @@ def _owned(file: Path) -> Iterator[None]:
             f"cannot write {path}: {error.strerror}; the store needs a folder it may write to"
         ) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise in_use from error
+        _owned_here.add(file)
         yield
-    except BlockingIOError as error:
-        raise errors.Unusable(f"{file} is in use by another store; stop that one, or choose another file") from error
     finally:
         os.close(lock)
+        _owned_here.discard(file)
+
+
+_owned_here: set[Path] = set()
 
 
 @contextmanager
@@ -118,7 +134,7 @@ class SqliteBackend:
         self._file, self._clock, self._max_attempts = file, clock, max_attempts
         self._writer, self._checkpointer = writer, checkpointer
         self._wal = file.with_name(file.name + "-wal")
-        self._commits = 0
+        self._written = 0  # bytes since the last checkpoint, estimated
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, "dipeo-store-reader", initializer=self._connect_reader)
@@ -172,11 +188,18 @@ class SqliteBackend:
         """On the writer's thread."""
         with translated(self._file):
             committed = sqlite_writes.commit(self._writer, units, now=self._clock())
-        self._commits += 1
-        if self._commits % CHECKPOINT_EVERY == 0:
-            self._background.submit(self._checkpoint)
-            self._restart_long_wal()
+        self._keep_wal_short(units, committed)
         return committed
+
+    def _keep_wal_short(self, units: Sequence[Unit], committed: Committed) -> None:
+        """Checkpoints beside the writer, by an estimate of what was written: about a page more than each event."""
+        events = [event for published in committed.published for event in published.events]
+        self._written += PAGE_BYTES * (len(units) + len(events)) + sum(len(event.payload) for event in events)
+        if self._written > CHECKPOINT_BYTES:
+            self._written = 0
+            self._background.submit(self._checkpoint)
+        with contextlib.suppress(OSError, DipeoError), translated(self._file):  # the group is durable already
+            self._restart_long_wal()
 
     def _checkpoint(self) -> None:
         with translated(self._file):
