@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from dipeo_kit import telemetry
+
 
 def configure(level: str = "INFO", *, service: str) -> None:
     """Send our logs, and those of the libraries, through one JSON formatter. Call once per process."""
@@ -12,6 +14,7 @@ def configure(level: str = "INFO", *, service: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
+        _traced,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
@@ -33,6 +36,11 @@ def configure(level: str = "INFO", *, service: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _traced(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    event.update(telemetry.trace_ids())
+    return event
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

@@ -4,9 +4,11 @@ Servers turn DipeoError into a status with google.rpc.ErrorInfo.reason; clients 
 """
 
 import asyncio
+import hmac
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,10 +19,12 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from opentelemetry.trace import SpanKind
 
-from dipeo_kit import errors, ids, inprocess, logs, telemetry
+from dipeo_kit import errors, ids, inprocess, logs, semconv, telemetry
 
 log = logs.get(__name__)
+_durations = telemetry.duration(semconv.RPC_DURATION, "Unary calls answered by this service")
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 DEFAULT_DEADLINE_S = 30.0
@@ -43,10 +47,29 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
 )
 INPROCESS = "inprocess:"
 _REQUEST_ID = "x-request-id"
+_AUTHORIZATION = "authorization"
+_secret = ""  # what every call of this process says and every server of it asks for; "" = nothing
 _served: dict[str, dict[str, Any]] = {}  # address -> method path -> handler, of the servers of this process
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+
+
+def use_secret(file: Path | None) -> None:
+    """From now on servers of this process refuse calls without the secret in `file`, and our own calls carry it.
+
+    None changes nothing. Health is open to everybody. Raises BadInput when the file holds nothing.
+    """
+    global _secret
+    if file is None:
+        return
+    try:
+        found = file.read_text().strip()
+    except OSError as error:
+        raise errors.BadInput(f"DIPEO_GRPC_SECRET_FILE {file}: {error.strerror}") from error
+    if not found:
+        raise errors.BadInput(f"DIPEO_GRPC_SECRET_FILE {file} is empty; it should hold the secret of this house")
+    _secret = found
 
 
 # --- server ----------------------------------------------------------------------------------------------------------
@@ -68,7 +91,7 @@ class _Edge(aio.ServerInterceptor):
 
 def _wrapped(handler: Any, method: str) -> Any:
     async def unary(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-        async with _call(method, context):
+        async with _call(method, context, measured=True):
             async with asyncio.timeout(None if context.time_remaining() else DEFAULT_DEADLINE_S):
                 return await handler.unary_unary(request, context)
 
@@ -78,7 +101,7 @@ def _wrapped(handler: Any, method: str) -> Any:
                 yield response
 
     async def stream_stream(requests: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        async with _call(method, context):
+        async with _call(method, context, spanned=False):  # stays open as long as its client lives
             async for response in handler.stream_stream(requests, context):
                 yield response
 
@@ -93,24 +116,46 @@ def _wrapped(handler: Any, method: str) -> Any:
 
 
 @asynccontextmanager
-async def _call(method: str, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+async def _call(
+    method: str, context: aio.ServicerContext[Any, Any], *, spanned: bool = True, measured: bool = False
+) -> AsyncIterator[None]:
+    name, status, started = method.lstrip("/"), "OK", time.perf_counter()
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     request_id = metadata.get(_REQUEST_ID) or ids.new_hex()
     with structlog.contextvars.bound_contextvars(request_id=request_id), telemetry.remote_parent(metadata):
         try:
-            with telemetry.span(method.lstrip("/"), {"rpc.system.name": "grpc", "rpc.method": method.lstrip("/")}):
+            if not _admitted(metadata):
+                raise errors.Unauthenticated("the secret of this house is needed")
+            with _server_span(name) if spanned else nullcontext():
                 yield
         except errors.DipeoError as error:
+            status = errors.row_of(error).grpc_status
             await context.abort_with_status(rpc_status.to_status(_status(error)))
         except TimeoutError:
+            status = "DEADLINE_EXCEEDED"
             await context.abort(
                 grpc.StatusCode.DEADLINE_EXCEEDED, f"{method} took longer than {DEFAULT_DEADLINE_S:g} s"
             )
         except (asyncio.CancelledError, aio.AbortError):
+            status = "CANCELLED"
             raise
         except Exception:
+            status = "INTERNAL"
             log.exception("rpc.failed", method=method)
             await context.abort(grpc.StatusCode.INTERNAL, f"internal error (request {request_id})")
+        finally:
+            if measured:
+                measures = {semconv.RPC_METHOD: name, semconv.RPC_STATUS: status}
+                _durations.record(time.perf_counter() - started, measures)
+
+
+def _server_span(name: str) -> AbstractContextManager[object]:
+    return telemetry.span(name, {semconv.RPC_SYSTEM: "grpc", semconv.RPC_METHOD: name}, kind=SpanKind.SERVER)
+
+
+def _admitted(metadata: dict[str, str]) -> bool:
+    given = metadata.get(_AUTHORIZATION, "").removeprefix("Bearer ")
+    return not _secret or hmac.compare_digest(given.encode(), _secret.encode())
 
 
 def _status(error: errors.DipeoError) -> status_pb2.Status:
@@ -189,9 +234,10 @@ async def open_channel(address: str) -> AsyncIterator[aio.Channel]:
 
 
 def metadata() -> tuple[tuple[str, str], ...]:
-    """Request id and trace context of the current task, for an outgoing call."""
+    """Request id, trace context of the current task and the secret of this house, for an outgoing call."""
     request_id = structlog.contextvars.get_contextvars().get("request_id") or ids.new_hex()
-    return ((_REQUEST_ID, request_id), *telemetry.outgoing().items())
+    secret = ((_AUTHORIZATION, f"Bearer {_secret}"),) if _secret else ()
+    return ((_REQUEST_ID, request_id), *secret, *telemetry.outgoing().items())
 
 
 async def call(

@@ -1,9 +1,10 @@
 """One frozen settings object per service, the only reader of the environment."""
 
 import sys
+from pathlib import Path
 from typing import Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -22,6 +23,9 @@ class ServiceSettings(BaseSettings):
     """Base of every service's settings. Subclasses set `env_prefix` in their `model_config` (decision 46)."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    # holds what services say to each other and ask of each other; None = nobody is asked
+    grpc_secret_file: Path | None = Field(default=None, validation_alias="DIPEO_GRPC_SECRET_FILE")
 
     @classmethod
     def load(cls) -> Self:

@@ -1,21 +1,47 @@
-"""OpenTelemetry hooks: the API only, so a no-op unless the process installs an SDK. W3C trace context in and out."""
+"""OpenTelemetry hooks: the API only, so a no-op unless `exporting` installs the SDK. W3C trace context in and out."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry import context, propagate, trace
-from opentelemetry.trace import Span
+from opentelemetry import context, metrics, propagate, trace
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 _tracer = trace.get_tracer("dipeo")
+_meter = metrics.get_meter("dipeo")
+ENDPOINT_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+# OpenTelemetry's default boundaries are meant for milliseconds
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 
 @contextmanager
-def span(name: str, attributes: Mapping[str, AttributeValue] | None = None, *, parent: str = "") -> Iterator[Span]:
+def exporting(service: str) -> Iterator[None]:
+    """Send traces, metrics and logs of this process over OTLP while the block runs.
+
+    Does nothing, and imports nothing, unless OTEL_EXPORTER_OTLP_ENDPOINT is set; OTEL_* variables steer the rest.
+    """
+    if not os.environ.get(ENDPOINT_VARIABLE) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        yield
+        return
+    from dipeo_kit import otlp
+
+    with otlp.exporting(service):
+        yield
+
+
+@contextmanager
+def span(
+    name: str,
+    attributes: Mapping[str, AttributeValue] | None = None,
+    *,
+    parent: str = "",
+    kind: SpanKind = SpanKind.INTERNAL,
+) -> Iterator[Span]:
     """A span around a piece of work. `parent` is a W3C traceparent; empty = the current span."""
     carrier = {"traceparent": parent} if parent else {}
     with _tracer.start_as_current_span(
-        name, context=propagate.extract(carrier) if carrier else None, attributes=attributes
+        name, context=propagate.extract(carrier) if carrier else None, attributes=attributes, kind=kind
     ) as it:
         yield it
 
@@ -31,7 +57,7 @@ def remote_parent(headers: Mapping[str, str]) -> Iterator[None]:
 
 
 def outgoing() -> dict[str, str]:
-    """Headers that carry the current trace on; empty without an SDK."""
+    """Headers that carry the current trace on; empty when nothing is traced."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     return carrier
@@ -40,3 +66,36 @@ def outgoing() -> dict[str, str]:
 def traceparent() -> str:
     """The current W3C traceparent, or "" when nothing is traced."""
     return outgoing().get("traceparent", "")
+
+
+def trace_ids() -> dict[str, str]:
+    """trace_id and span_id of the current span in hex; empty when nothing is traced."""
+    current = trace.get_current_span().get_span_context()
+    if not current.is_valid:
+        return {}
+    return {"trace_id": f"{current.trace_id:032x}", "span_id": f"{current.span_id:016x}"}
+
+
+# --- metrics: names are in semconv.py --------------------------------------------------------------------------------
+
+
+def duration(name: str, description: str) -> metrics.Histogram:
+    """A histogram of seconds."""
+    return _meter.create_histogram(name, "s", description, explicit_bucket_boundaries_advisory=SECONDS)
+
+
+def histogram(name: str, unit: str, description: str) -> metrics.Histogram:
+    return _meter.create_histogram(name, unit, description)
+
+
+def counter(name: str, unit: str, description: str) -> metrics.Counter:
+    return _meter.create_counter(name, unit, description)
+
+
+def gauge(name: str, unit: str, description: str, read: Callable[[], int | float]) -> None:
+    """A number that is read whenever metrics are collected, on the collector's thread."""
+
+    def observe(_: metrics.CallbackOptions) -> list[metrics.Observation]:
+        return [metrics.Observation(read())]
+
+    _meter.create_observable_gauge(name, [observe], unit, description)
