@@ -1,51 +1,71 @@
-"""Drive the real `dipeo` command in a project folder of its own."""
+"""Drive the real `dipeo` command in a project folder of its own, with the real local stack behind it."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 
 @dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without what would steer the command; CI would forbid it to ask."""
+    dropped = ("DIPEO_", "PYTHONDONTWRITE", "XDG_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(dropped) and name != "CI"}
+
+
+@dataclass
 class Project:
-    """A project folder and the command run in it. `env` is added to the environment."""
+    """A project folder; calling it runs the command there. `environment` may be changed between commands."""
 
     base: Path
-    env: Mapping[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=clean_environment)
 
-    def dipeo(
-        self, *words: str, stdin: str | None = None, timeout_s: float = 60, check: int | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def __post_init__(self) -> None:
+        self.base.mkdir(parents=True, exist_ok=True)
+        (self.base / "dipeo.toml").touch()
+        self.environment.setdefault("XDG_CONFIG_HOME", str(self.base / ".config"))  # nobody's own settings
+
+    def __call__(self, *words: str, stdin: str | None = None, timeout_s: float = 60, check: int | None = None) -> Done:
         """Run to the end; with `check`, fail the test unless it exits so."""
-        done = subprocess.run(
-            self.command(*words), cwd=self.base, env=self.environment, capture_output=True, text=True,
-            input=stdin, stdin=subprocess.DEVNULL if stdin is None else None, timeout=timeout_s,
-        )  # fmt: skip
+        with self.start(*words, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE) as process:
+            try:
+                out, err = process.communicate(stdin, timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
         if check is not None:
-            assert done.returncode == check, f"exit {done.returncode}\nstdout: {done.stdout}\nstderr: {done.stderr}"
-        return done
+            assert process.returncode == check, f"exit {process.returncode}\nstdout: {out}\nstderr: {err}"
+        return Done(process.returncode, out, err)
 
     def json(self, *words: str, check: int | None = 0, **how: Any) -> Any:
-        return json.loads(self.dipeo(*words, check=check, **how).stdout)
+        return self(*words, check=check, **how).json
 
-    def start(self, *words: str, **how: Any) -> subprocess.Popen[str]:
+    def start(self, *words: str, **how: Any) -> "subprocess.Popen[str]":
         """Start without waiting; the caller ends it."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
         return subprocess.Popen(self.command(*words), cwd=self.base, env=self.environment, text=True, **pipes)
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "dipeo_cli", *words]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DIPEO_", "PYTHONDONTWRITE"))}
-        return {**kept, "DIPEO_BASE_DIR": str(self.base), **self.env}
 
     def write(self, name: str, text: str) -> str:
         path = self.base / name
@@ -55,8 +75,7 @@ class Project:
 
     def background(self, diagram: str, *words: str) -> str:
         """Start a run in the background; its execution id."""
-        session: str = self.json("run", diagram, "--background", "--mock-llm", *words)["session_id"]
-        return session
+        return str(self.json("run", diagram, "--background", "--mock-llm", *words)["session_id"])
 
     def results(self, execution_id: str) -> Any:
         return self.json("results", execution_id, "--verbose")
@@ -66,8 +85,14 @@ class Project:
         events: list[Any] = self.json("logs", execution_id, "--json")
         return events
 
+    # --- its stack ---------------------------------------------------------------------------------------------------
+
+    def serves(self) -> bool:
+        """A stack says that it serves; asks nobody."""
+        return (self.base / ".dipeo/run/gateway.json").exists()
+
     def stack_pid(self) -> int:
-        return int(json.loads((self.base / ".dipeo" / "run" / "gateway.json").read_text())["pid"])
+        return int((self.base / ".dipeo/run/stack.pid").read_text())
 
     def kill_stack(self) -> None:
         """SIGKILL the stack's process and wait until it is gone."""
@@ -76,7 +101,9 @@ class Project:
         wait_for(lambda: not alive(pid), "the stack to be gone")
 
     def stop(self) -> None:
-        self.dipeo("down")
+        self("down")
+        assert self("status").code == 3
+        shutil.rmtree(self.base / ".dipeo", ignore_errors=True)
 
 
 def alive(pid: int) -> bool:
@@ -88,10 +115,19 @@ def alive(pid: int) -> bool:
 
 
 def wait_for(reached: Callable[[], Any], what: str, timeout_s: float = 30) -> Any:
-    """Poll until it holds; what it returned."""
+    """Poll until it holds, since another process has to move; what it returned."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if found := reached():
             return found
         time.sleep(0.02)
     raise AssertionError(f"waited {timeout_s:g} s in vain for {what}")
+
+
+def chain(*middle: str) -> str:
+    """A light diagram: start -> the nodes given as flow mappings, e.g. `{label: Nap, type: …}` -> endpoint."""
+    nodes = ["{label: Start, type: start}", *(node.strip().removeprefix("- ") for node in middle)]
+    nodes.append("{label: Done, type: endpoint}")
+    labels = [node.split("label: ")[1].split(",")[0] for node in nodes]
+    arrows = [f"  - {{from: {source}, to: {target}}}" for source, target in zip(labels, labels[1:], strict=False)]
+    return "\n".join(["version: light", "nodes:", *(f"  - {node}" for node in nodes), "connections:", *arrows, ""])

@@ -21,7 +21,7 @@ def test_up_status_down(own_house: Any) -> None:
     url = own_house("up").out.strip()
     status = own_house("status", "--json").json
     assert (status["running"], status["url"], status["base"]) == (True, url, str(own_house.base))
-    assert status["pid"] == own_house.pid()
+    assert status["pid"] == own_house.stack_pid()
     assert own_house("up").out.strip() == url
     assert own_house("status").code == 0
     assert own_house("down").code == 0
@@ -39,29 +39,29 @@ def test_secrets_are_for_the_owner_only(own_house: Any) -> None:
     assert stranger.code == 4
 
 
-def test_a_killed_stack_is_replaced(own_house: Any, kill: Any, eventually: Any) -> None:
+def test_a_killed_stack_is_replaced(own_house: Any) -> None:
     own_house("up")
-    pid = own_house.pid()
-    kill(pid)
-    eventually(lambda: own_house("status").code == 3)
+    pid = own_house.stack_pid()
+    own_house.kill_stack()
+    assert own_house("status").code == 3
     assert (own_house.base / ".dipeo/run/gateway.json").exists()  # stale, and nobody minds
     assert own_house("run", "ok").code == 0
-    assert own_house.pid() != pid
+    assert own_house.stack_pid() != pid
 
 
-def test_case_69_a_run_survives_its_stack(own_house: Any, kill: Any) -> None:
+def test_case_69_a_run_survives_its_stack(own_house: Any) -> None:
     execution_id = own_house.background("brief")
-    kill(own_house.pid())
+    own_house.kill_stack()
     own_house("up")
     assert own_house("watch", execution_id, "-q").out == "✅ Execution Successful\nrested\n"
 
 
-def test_a_command_line_follows_its_run_over_the_death_of_the_stack(own_house: Any, kill: Any) -> None:
+def test_a_command_line_follows_its_run_over_the_death_of_the_stack(own_house: Any) -> None:
     own_house("up")
     with own_house.start("run", "brief", "--progress", "plain") as process:
         while "Nap" not in process.stderr.readline():
             pass
-        kill(own_house.pid())
+        own_house.kill_stack()
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "✅ Execution Successful\nrested\n"), err
 

@@ -25,7 +25,7 @@ EVENTS = "query Events($id: String!) { executionEvents(execution_id: $id, after_
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     made = Project(tmp_path)
-    made.dipeo("up", check=0)
+    made("up", check=0)
     yield made
     made.stop()
 

@@ -7,18 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import Project, wait_for
+from command import Project, chain, wait_for
 
 NODES = 30
 STEP = "open('trace.txt', 'a').write(node_id + '\\\\n'); import time; time.sleep(0.03); result = len(inputs)"
-
-
-def chain() -> str:
-    lines = ["version: light", "nodes:", "  - {label: S, type: start}"]
-    lines += [f'  - {{label: n{i}, type: code_job, code: "{STEP}"}}' for i in range(NODES)]
-    lines += ["  - {label: E, type: endpoint}", "connections:", "  - {from: S, to: n0}"]
-    lines += [f"  - {{from: n{i}, to: n{i + 1}}}" for i in range(NODES - 1)]
-    return "\n".join([*lines, f"  - {{from: n{NODES - 1}, to: E}}", ""])
+STEPS = [f'{{label: n{i}, type: code_job, code: "{STEP}"}}' for i in range(NODES)]
 
 
 @pytest.fixture
@@ -61,13 +54,13 @@ def attempt_of(event: dict) -> tuple[str, int, int]:
 
 
 def killed_and_resumed(project: Project, after_s: float) -> None:
-    diagram = project.write("chain.light.yaml", chain())
+    diagram = project.write("chain.light.yaml", chain(*STEPS))
     execution_id = project.background(diagram)
     wait_for(lambda: (project.base / "trace.txt").exists(), "the first node")
     time.sleep(after_s)  # the random moment itself, nothing is waited for
     before = project.events(execution_id)
     project.kill_stack()
-    project.dipeo("up", check=0)
+    project("up", check=0)
     check_nothing_lost_nothing_repeated(project, execution_id, before)
 
 
@@ -91,9 +84,9 @@ def test_a_question_survives_kill_9_and_takes_its_answer_afterwards(project: Pro
     execution_id = project.background(diagram)
     wait_for(lambda: project.results(execution_id).get("pending_prompts"), "the question")
     project.kill_stack()
-    project.dipeo("up", check=0)
+    project("up", check=0)
     wait_for(lambda: project.results(execution_id).get("pending_prompts"), "the question again")
-    project.dipeo("answer", execution_id, "Ask", "Bob", check=0)
+    project("answer", execution_id, "Ask", "Bob", check=0)
     assert wait_for(lambda: ended(project, execution_id), "the run to end") == "completed"
     results = project.results(execution_id)
     assert results["final_output"] == "Bob"
