@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playing import Played, play, replayed
 from structured import structured_program
+from tangled import tangled_program
 
 from dipeo_executor.engine.events import NodePassed, NodeStarted
 from dipeo_executor.engine.state import Limits
@@ -28,9 +29,7 @@ def firings(played: Played) -> Counter[tuple[str, int, tuple[tuple[int, int], ..
     )
 
 
-@given(st.integers(min_value=0, max_value=2**32))
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_completion_order_gives_the_same_firings_and_one_endpoint_run(seed):
+def check_completion_orders(seed: int) -> None:
     program, behaviour = structured_program(seed)
     runs = [play(program, behaviour, order=random.Random(order), limits=NO_GUARD) for order in range(ORDERS)]
     endpoint = next(node.id for node in program.nodes if node.type == "endpoint")
@@ -43,16 +42,59 @@ def test_every_completion_order_gives_the_same_firings_and_one_endpoint_run(seed
     assert len({repr(played.end.result) for played in runs}) == 1
 
 
-@given(st.integers(min_value=0, max_value=2**32), st.integers(min_value=0, max_value=2**32))
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def check_any_program(seed: int) -> None:
+    """No stall, and replay is exact, whatever the arrows; loops that never end meet the guard."""
+    program, behaviour = tangled_program(seed)
+    played = play(program, behaviour, order=random.Random(seed), limits=Limits(runs_per_node=25))
+    assert played.end.status in ("completed", "maxiter_reached", "failed")
+    assert played.end.status != "failed" or (played.end.error is not None and played.end.error.code == "runaway")
+    assert replayed(program, played) == played.state
+
+
+def many(examples: int):
+    """Hypothesis settings for plain seeds: nothing to shrink, no deadline on a shared machine."""
+    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+SEEDS = st.integers(min_value=0, max_value=2**32)
+
+
+@given(SEEDS)
+@many(300)
+def test_every_completion_order_gives_the_same_firings_and_one_endpoint_run(seed):
+    check_completion_orders(seed)
+
+
+@pytest.mark.nightly
+@given(SEEDS)
+@many(2000)
+def test_two_thousand_programs_under_every_completion_order(seed):
+    check_completion_orders(seed)
+
+
+@given(SEEDS)
+@many(300)
+def test_no_program_stalls_and_its_journal_replays(seed):
+    check_any_program(seed)
+
+
+@pytest.mark.nightly
+@given(SEEDS)
+@many(2000)
+def test_two_thousand_tangled_programs_end_and_replay(seed):
+    check_any_program(seed)
+
+
+@given(SEEDS, SEEDS)
+@many(300)
 def test_replaying_any_journal_gives_the_same_state(seed, order):
     program, behaviour = structured_program(seed)
     played = play(program, behaviour, order=random.Random(order), limits=NO_GUARD)
     assert replayed(program, played) == played.state
 
 
-@given(st.integers(min_value=0, max_value=2**32))
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(SEEDS)
+@many(100)
 def test_a_replayed_prefix_continues_to_the_same_end(seed):
     """A crash at any moment: what the journal holds so far is enough to go on."""
     program, behaviour = structured_program(seed)
