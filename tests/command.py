@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -129,5 +130,5 @@ def chain(*middle: str) -> str:
     nodes = ["{label: Start, type: start}", *(node.strip().removeprefix("- ") for node in middle)]
     nodes.append("{label: Done, type: endpoint}")
     labels = [node.split("label: ")[1].split(",")[0] for node in nodes]
-    arrows = [f"  - {{from: {source}, to: {target}}}" for source, target in zip(labels, labels[1:], strict=False)]
+    arrows = [f"  - {{from: {source}, to: {target}}}" for source, target in pairwise(labels)]
     return "\n".join(["version: light", "nodes:", *(f"  - {node}" for node in nodes), "connections:", *arrows, ""])
