@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from dipeo_protos.diagram.v1 import diagram_pb2 as dipeo__protos_dot_diagram_dot_v1_dot_diagram__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'dipeo_protos/executor/v1/executor.proto\x12\x11\x64ipeo.executor.v1\x1a%dipeo_protos/diagram/v1/diagram.proto\":\n\x0e\x43ompileRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\"\xb3\x01\n\x0f\x43ompileResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic\x12\x12\n\nnode_count\x18\x03 \x01(\x05\x12\x12\n\nedge_count\x18\x04 \x01(\x05\x12(\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x18.dipeo.diagram.v1.Format\x12\x0c\n\x04name\x18\x06 \x01(\t\"\xf8\x01\n\nRunOptions\x12\x10\n\x08mock_llm\x18\x01 \x01(\x08\x12\x12\n\nkeep_going\x18\x02 \x01(\x08\x12\x11\n\ttimeout_s\x18\x03 \x01(\x01\x12;\n\x07\x61nswers\x18\x04 \x03(\x0b\x32*.dipeo.executor.v1.RunOptions.AnswersEntry\x12\x17\n\x0fnon_interactive\x18\x05 \x01(\x08\x12\x14\n\x0cmax_parallel\x18\x06 \x01(\x05\x12\x15\n\rmax_node_runs\x18\x07 \x01(\x05\x1a.\n\x0c\x41nswersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd3\x01\n\rSubmitRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\x12\x16\n\x0evariables_json\x18\x02 \x01(\x0c\x12.\n\x07options\x18\x03 \x01(\x0b\x32\x1d.dipeo.executor.v1.RunOptions\x12\x14\n\x0c\x65xecution_id\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x11\n\tprincipal\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\"Y\n\x0eSubmitResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic2\xb2\x01\n\x0f\x45xecutorService\x12P\n\x07\x43ompile\x12!.dipeo.executor.v1.CompileRequest\x1a\".dipeo.executor.v1.CompileResponse\x12M\n\x06Submit\x12 .dipeo.executor.v1.SubmitRequest\x1a!.dipeo.executor.v1.SubmitResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'dipeo_protos/executor/v1/executor.proto\x12\x11\x64ipeo.executor.v1\x1a%dipeo_protos/diagram/v1/diagram.proto\":\n\x0e\x43ompileRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\"\xb3\x01\n\x0f\x43ompileResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic\x12\x12\n\nnode_count\x18\x03 \x01(\x05\x12\x12\n\nedge_count\x18\x04 \x01(\x05\x12(\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x18.dipeo.diagram.v1.Format\x12\x0c\n\x04name\x18\x06 \x01(\t\"\xa2\x02\n\nRunOptions\x12\x10\n\x08mock_llm\x18\x01 \x01(\x08\x12\x12\n\nkeep_going\x18\x02 \x01(\x08\x12\x11\n\ttimeout_s\x18\x03 \x01(\x01\x12;\n\x07\x61nswers\x18\x04 \x03(\x0b\x32*.dipeo.executor.v1.RunOptions.AnswersEntry\x12\x17\n\x0fnon_interactive\x18\x05 \x01(\x08\x12\x14\n\x0cmax_parallel\x18\x06 \x01(\x05\x12\x15\n\rmax_node_runs\x18\x07 \x01(\x05\x12\x14\n\x0cmax_cost_usd\x18\x08 \x01(\x01\x12\x12\n\nmax_tokens\x18\t \x01(\x03\x1a.\n\x0c\x41nswersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd3\x01\n\rSubmitRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\x12\x16\n\x0evariables_json\x18\x02 \x01(\x0c\x12.\n\x07options\x18\x03 \x01(\x0b\x32\x1d.dipeo.executor.v1.RunOptions\x12\x14\n\x0c\x65xecution_id\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x11\n\tprincipal\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\"Y\n\x0eSubmitResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic2\xb2\x01\n\x0f\x45xecutorService\x12P\n\x07\x43ompile\x12!.dipeo.executor.v1.CompileRequest\x1a\".dipeo.executor.v1.CompileResponse\x12M\n\x06Submit\x12 .dipeo.executor.v1.SubmitRequest\x1a!.dipeo.executor.v1.SubmitResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,13 +39,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPILERESPONSE']._serialized_start=162
   _globals['_COMPILERESPONSE']._serialized_end=341
   _globals['_RUNOPTIONS']._serialized_start=344
-  _globals['_RUNOPTIONS']._serialized_end=592
-  _globals['_RUNOPTIONS_ANSWERSENTRY']._serialized_start=546
-  _globals['_RUNOPTIONS_ANSWERSENTRY']._serialized_end=592
-  _globals['_SUBMITREQUEST']._serialized_start=595
-  _globals['_SUBMITREQUEST']._serialized_end=806
-  _globals['_SUBMITRESPONSE']._serialized_start=808
-  _globals['_SUBMITRESPONSE']._serialized_end=897
-  _globals['_EXECUTORSERVICE']._serialized_start=900
-  _globals['_EXECUTORSERVICE']._serialized_end=1078
+  _globals['_RUNOPTIONS']._serialized_end=634
+  _globals['_RUNOPTIONS_ANSWERSENTRY']._serialized_start=588
+  _globals['_RUNOPTIONS_ANSWERSENTRY']._serialized_end=634
+  _globals['_SUBMITREQUEST']._serialized_start=637
+  _globals['_SUBMITREQUEST']._serialized_end=848
+  _globals['_SUBMITRESPONSE']._serialized_start=850
+  _globals['_SUBMITRESPONSE']._serialized_end=939
+  _globals['_EXECUTORSERVICE']._serialized_start=942
+  _globals['_EXECUTORSERVICE']._serialized_end=1120
 # @@protoc_insertion_point(module_scope)

@@ -30,7 +30,7 @@ class CompileResponse(_message.Message):
     def __init__(self, valid: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., node_count: _Optional[int] = ..., edge_count: _Optional[int] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., name: _Optional[str] = ...) -> None: ...
 
 class RunOptions(_message.Message):
-    __slots__ = ("mock_llm", "keep_going", "timeout_s", "answers", "non_interactive", "max_parallel", "max_node_runs")
+    __slots__ = ("mock_llm", "keep_going", "timeout_s", "answers", "non_interactive", "max_parallel", "max_node_runs", "max_cost_usd", "max_tokens")
     class AnswersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,8 @@ class RunOptions(_message.Message):
     NON_INTERACTIVE_FIELD_NUMBER: _ClassVar[int]
     MAX_PARALLEL_FIELD_NUMBER: _ClassVar[int]
     MAX_NODE_RUNS_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_USD_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     mock_llm: bool
     keep_going: bool
     timeout_s: float
@@ -52,7 +54,9 @@ class RunOptions(_message.Message):
     non_interactive: bool
     max_parallel: int
     max_node_runs: int
-    def __init__(self, mock_llm: _Optional[bool] = ..., keep_going: _Optional[bool] = ..., timeout_s: _Optional[float] = ..., answers: _Optional[_Mapping[str, str]] = ..., non_interactive: _Optional[bool] = ..., max_parallel: _Optional[int] = ..., max_node_runs: _Optional[int] = ...) -> None: ...
+    max_cost_usd: float
+    max_tokens: int
+    def __init__(self, mock_llm: _Optional[bool] = ..., keep_going: _Optional[bool] = ..., timeout_s: _Optional[float] = ..., answers: _Optional[_Mapping[str, str]] = ..., non_interactive: _Optional[bool] = ..., max_parallel: _Optional[int] = ..., max_node_runs: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., max_tokens: _Optional[int] = ...) -> None: ...
 
 class SubmitRequest(_message.Message):
     __slots__ = ("source", "variables_json", "options", "execution_id", "origin", "principal", "idempotency_key")

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Event(_message.Message):
-    __slots__ = ("event_id", "seq", "at", "execution_created", "execution_started", "execution_recovered", "execution_completed", "execution_failed", "execution_aborted", "execution_maxiter_reached", "execution_log", "execution_paused", "execution_resumed", "node_started", "node_completed", "node_failed", "node_retrying", "node_aborted", "node_passed", "node_skipped", "message_appended", "interaction_opened", "interaction_closed", "signal_consumed")
+    __slots__ = ("event_id", "seq", "at", "execution_created", "execution_started", "execution_recovered", "execution_completed", "execution_failed", "execution_aborted", "execution_maxiter_reached", "execution_log", "execution_paused", "execution_resumed", "node_started", "node_completed", "node_failed", "node_retrying", "node_aborted", "node_passed", "node_skipped", "node_output", "message_appended", "interaction_opened", "interaction_closed", "signal_consumed")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,7 @@ class Event(_message.Message):
     NODE_ABORTED_FIELD_NUMBER: _ClassVar[int]
     NODE_PASSED_FIELD_NUMBER: _ClassVar[int]
     NODE_SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    NODE_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_APPENDED_FIELD_NUMBER: _ClassVar[int]
     INTERACTION_OPENED_FIELD_NUMBER: _ClassVar[int]
     INTERACTION_CLOSED_FIELD_NUMBER: _ClassVar[int]
@@ -55,11 +56,12 @@ class Event(_message.Message):
     node_aborted: NodeAborted
     node_passed: NodePassed
     node_skipped: NodeSkipped
+    node_output: NodeOutput
     message_appended: MessageAppended
     interaction_opened: InteractionOpened
     interaction_closed: InteractionClosed
     signal_consumed: SignalConsumed
-    def __init__(self, event_id: _Optional[str] = ..., seq: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., execution_created: _Optional[_Union[ExecutionCreated, _Mapping]] = ..., execution_started: _Optional[_Union[ExecutionStarted, _Mapping]] = ..., execution_recovered: _Optional[_Union[ExecutionRecovered, _Mapping]] = ..., execution_completed: _Optional[_Union[ExecutionCompleted, _Mapping]] = ..., execution_failed: _Optional[_Union[ExecutionFailed, _Mapping]] = ..., execution_aborted: _Optional[_Union[ExecutionAborted, _Mapping]] = ..., execution_maxiter_reached: _Optional[_Union[ExecutionMaxiterReached, _Mapping]] = ..., execution_log: _Optional[_Union[ExecutionLog, _Mapping]] = ..., execution_paused: _Optional[_Union[ExecutionPaused, _Mapping]] = ..., execution_resumed: _Optional[_Union[ExecutionResumed, _Mapping]] = ..., node_started: _Optional[_Union[NodeStarted, _Mapping]] = ..., node_completed: _Optional[_Union[NodeCompleted, _Mapping]] = ..., node_failed: _Optional[_Union[NodeFailed, _Mapping]] = ..., node_retrying: _Optional[_Union[NodeRetrying, _Mapping]] = ..., node_aborted: _Optional[_Union[NodeAborted, _Mapping]] = ..., node_passed: _Optional[_Union[NodePassed, _Mapping]] = ..., node_skipped: _Optional[_Union[NodeSkipped, _Mapping]] = ..., message_appended: _Optional[_Union[MessageAppended, _Mapping]] = ..., interaction_opened: _Optional[_Union[InteractionOpened, _Mapping]] = ..., interaction_closed: _Optional[_Union[InteractionClosed, _Mapping]] = ..., signal_consumed: _Optional[_Union[SignalConsumed, _Mapping]] = ...) -> None: ...
+    def __init__(self, event_id: _Optional[str] = ..., seq: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., execution_created: _Optional[_Union[ExecutionCreated, _Mapping]] = ..., execution_started: _Optional[_Union[ExecutionStarted, _Mapping]] = ..., execution_recovered: _Optional[_Union[ExecutionRecovered, _Mapping]] = ..., execution_completed: _Optional[_Union[ExecutionCompleted, _Mapping]] = ..., execution_failed: _Optional[_Union[ExecutionFailed, _Mapping]] = ..., execution_aborted: _Optional[_Union[ExecutionAborted, _Mapping]] = ..., execution_maxiter_reached: _Optional[_Union[ExecutionMaxiterReached, _Mapping]] = ..., execution_log: _Optional[_Union[ExecutionLog, _Mapping]] = ..., execution_paused: _Optional[_Union[ExecutionPaused, _Mapping]] = ..., execution_resumed: _Optional[_Union[ExecutionResumed, _Mapping]] = ..., node_started: _Optional[_Union[NodeStarted, _Mapping]] = ..., node_completed: _Optional[_Union[NodeCompleted, _Mapping]] = ..., node_failed: _Optional[_Union[NodeFailed, _Mapping]] = ..., node_retrying: _Optional[_Union[NodeRetrying, _Mapping]] = ..., node_aborted: _Optional[_Union[NodeAborted, _Mapping]] = ..., node_passed: _Optional[_Union[NodePassed, _Mapping]] = ..., node_skipped: _Optional[_Union[NodeSkipped, _Mapping]] = ..., node_output: _Optional[_Union[NodeOutput, _Mapping]] = ..., message_appended: _Optional[_Union[MessageAppended, _Mapping]] = ..., interaction_opened: _Optional[_Union[InteractionOpened, _Mapping]] = ..., interaction_closed: _Optional[_Union[InteractionClosed, _Mapping]] = ..., signal_consumed: _Optional[_Union[SignalConsumed, _Mapping]] = ...) -> None: ...
 
 class Error(_message.Message):
     __slots__ = ("type", "message", "code", "node_id", "details")
@@ -76,14 +78,18 @@ class Error(_message.Message):
     def __init__(self, type: _Optional[str] = ..., message: _Optional[str] = ..., code: _Optional[str] = ..., node_id: _Optional[str] = ..., details: _Optional[str] = ...) -> None: ...
 
 class TokenUsage(_message.Message):
-    __slots__ = ("input", "output", "cached")
+    __slots__ = ("input", "output", "cached", "cost_usd", "unpriced")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    UNPRICED_FIELD_NUMBER: _ClassVar[int]
     input: int
     output: int
     cached: int
-    def __init__(self, input: _Optional[int] = ..., output: _Optional[int] = ..., cached: _Optional[int] = ...) -> None: ...
+    cost_usd: float
+    unpriced: int
+    def __init__(self, input: _Optional[int] = ..., output: _Optional[int] = ..., cached: _Optional[int] = ..., cost_usd: _Optional[float] = ..., unpriced: _Optional[int] = ...) -> None: ...
 
 class ExecutionCreated(_message.Message):
     __slots__ = ("diagram_id", "diagram_name", "source_hash", "variables_json", "options_json", "origin", "principal")
@@ -236,32 +242,50 @@ class NodeCompleted(_message.Message):
     def __init__(self, node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., port: _Optional[str] = ..., output_json: _Optional[bytes] = ..., alternate_json: _Optional[bytes] = ..., meta_json: _Optional[bytes] = ..., variables_json: _Optional[bytes] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., model: _Optional[str] = ...) -> None: ...
 
 class NodeFailed(_message.Message):
-    __slots__ = ("node_id", "iteration", "attempt", "error", "port", "output_json")
+    __slots__ = ("node_id", "iteration", "attempt", "error", "port", "output_json", "usage")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     ITERATION_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_JSON_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     iteration: int
     attempt: int
     error: Error
     port: str
     output_json: bytes
-    def __init__(self, node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., port: _Optional[str] = ..., output_json: _Optional[bytes] = ...) -> None: ...
+    usage: TokenUsage
+    def __init__(self, node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., port: _Optional[str] = ..., output_json: _Optional[bytes] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ...) -> None: ...
 
 class NodeRetrying(_message.Message):
-    __slots__ = ("node_id", "iteration", "attempt", "reason")
+    __slots__ = ("node_id", "iteration", "attempt", "reason", "usage")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     ITERATION_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     iteration: int
     attempt: int
     reason: str
-    def __init__(self, node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    usage: TokenUsage
+    def __init__(self, node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[str] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ...) -> None: ...
+
+class NodeOutput(_message.Message):
+    __slots__ = ("node_id", "iteration", "attempt", "text", "size")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    ITERATION_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    iteration: int
+    attempt: int
+    text: str
+    size: int
+    def __init__(self, node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., text: _Optional[str] = ..., size: _Optional[int] = ...) -> None: ...
 
 class NodeAborted(_message.Message):
     __slots__ = ("node_id", "iteration", "attempt")
