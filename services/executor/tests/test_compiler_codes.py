@@ -39,7 +39,6 @@ CASES = {
     "L3": "",
     "L4": "title: tea",
     "L5": {"text": OPEN, "path": "x.light.yaml", "format": "native"},
-    "L6": "version: readable",
     "L7": "version: light\nnodes: 5",
     "L8": OPEN + START,
     "L9": wired("{from: go, to: ennd}"),

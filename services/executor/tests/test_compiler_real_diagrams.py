@@ -29,6 +29,8 @@ EXPECTED = {
     "diagrams/simple_iter_code.light.yaml": ((5, 5, 9, 1), "3 2", []),
     "diagrams/debate.native.json": ((7, 8, 16, 3), "0 3 6", []),
     "diagrams/light_debate.native.json": ((7, 8, 16, 3), "0 3 6", []),
+    "diagrams/debate.readable.yaml": ((7, 8, 16, 3), "0 3 6", []),
+    "diagrams/image_example.readable.yaml": ((3, 2, 5, 1), "", []),
     "diagrams/codegen_generate_all.light.yaml": ((6, 7, 10, 0), "", []),
     "diagrams/codegen_generate_backend_simplified.light.yaml": ((15, 22, 29, 0), "", ["V5"]),
     "diagrams/codegen_generate_strawberry.light.yaml": ((15, 23, 29, 0), "", ["V5"]),

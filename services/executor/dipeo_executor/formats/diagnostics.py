@@ -17,7 +17,6 @@ CODES: dict[str, tuple[str, Severity, str]] = {
     "L3": ("LOAD", "error", "The file is empty or is not a map of sections."),
     "L4": ("LOAD", "error", "The format cannot be told, or is not one of light, native, readable."),
     "L5": ("LOAD", "error", "The format asked for contradicts the file name."),
-    "L6": ("LOAD", "error", "The format is not supported yet."),
     "L7": ("LOAD", "error", "A section has the wrong shape."),
     "L8": ("LOAD", "error", "Two nodes have the same label, so an arrow could mean either."),
     "L9": ("LOAD", "error", "A connection names a node that does not exist."),

@@ -1,12 +1,12 @@
 """Text in any format -> diagram, or the reasons why not."""
 
-from dipeo_executor.formats import light, native
+from dipeo_executor.formats import light, native, readable
 from dipeo_executor.formats.detect import Format, asked_format, format_of_content
 from dipeo_executor.formats.diagnostics import Report, shown
 from dipeo_executor.formats.document import parse
 from dipeo_executor.formats.model import Diagram
 
-READERS = {"light": light.read, "native": native.read}
+READERS = {"light": light.read, "native": native.read, "readable": readable.read}
 
 
 def load(text: str, *, path: str = "", flag: str = "", report: Report) -> tuple[Diagram | None, Format | None]:
@@ -26,7 +26,4 @@ def load(text: str, *, path: str = "", flag: str = "", report: Report) -> tuple[
     if chosen is None:
         report.add("L4", "cannot tell the diagram format", suggestion="begin the file with version: light")
         return None, None
-    if chosen not in READERS:
-        report.add("L6", f"the {chosen} format is not supported yet", suggestion="write the diagram as light YAML")
-        return None, chosen
     return READERS[chosen](document.value, report), chosen

@@ -38,7 +38,7 @@ def read(document: Mapping[Any, Any], report: Report) -> Diagram:
         for at, entry in named_mappings(document.get("handles"), "handles", report)
         if (handle := handle_of(at, entry, report))
     ]
-    persons = [_person(at, entry, report) for at, entry in named_mappings(document.get("persons"), "persons", report)]
+    persons = [person(at, entry, report) for at, entry in named_mappings(document.get("persons"), "persons", report)]
     listed_nodes = {handle.node_id for handle in handles}
     for node in nodes:
         if node.id not in listed_nodes:
@@ -136,7 +136,7 @@ def handle_of(at: Path, entry: Mapping[Any, Any], report: Report) -> Handle | No
     )
 
 
-def _person(at: Path, entry: Mapping[Any, Any], report: Report) -> DiagramPerson:
+def person(at: Path, entry: Mapping[Any, Any], report: Report) -> DiagramPerson:
     person_id = _id(entry, at, "a person", "L14", report)
     warn_unknown(entry, ("id", "label", "type", "llm_config"), f'person "{person_id}"', at, report)
     config = entry.get("llm_config")

@@ -34,7 +34,7 @@ class Ends:
             return End(self.nodes[text], "default")
         bracket = BRACKET.fullmatch(text.strip())
         if bracket and bracket[1].strip() in self.nodes:
-            return self._bracketed(self.nodes[bracket[1].strip()], bracket[2].strip(), direction, at)
+            return self.bracketed(self.nodes[bracket[1].strip()], bracket[2].strip(), direction, at)
         split = None if bracket else self._split(text)
         if split:
             return self._underscored(*split, direction, at)
@@ -49,7 +49,7 @@ class Ends:
         )
         return None
 
-    def _bracketed(self, node: DiagramNode, word: str, direction: str, at: Path) -> End | None:
+    def bracketed(self, node: DiagramNode, word: str, direction: str, at: Path) -> End | None:
         handle = _handle(word, node)
         available = handle_words(node.type, direction) if node.type in NODE_TYPES else HANDLE_LABELS
         if handle in available:
