@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made
-MEMBERS := protos services/kit services/store services/executor services/gateway cli
+MEMBERS := protos services/kit services/store services/executor services/gateway services/mcp cli
 PACKAGES := $(wildcard services/*/dipeo_*) cli/dipeo_cli
 UV_VERSION := 0.13.9
 
