@@ -1,27 +1,27 @@
 """One attempt at one node: the handler within its time, its output as events, its failure as users read it."""
 
 import asyncio
+from dataclasses import astuple, replace
 from typing import Any
 
 from dipeo_executor import values
 from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.state import Running
+from dipeo_executor.llm.metering import Metered
 from dipeo_executor.nodes import REGISTRY
-from dipeo_executor.nodes.base import Context, NodeError, Output
+from dipeo_executor.nodes.base import Context, NodeError, Output, Usage
 from dipeo_executor.program import Node
 from dipeo_kit import logs
 
 log = logs.get(__name__)
 
-TIMEOUT_S = 300.0  # where neither the node nor its type says otherwise (node contract 2.1)
 
-
-async def attempt(path: str, node: Node, run: Running, context: Context) -> list[ev.Event]:
+async def attempt(path: str, node: Node, run: Running, context: Context, metered: Metered) -> list[ev.Event]:
     """Messages, then the completion. Raises whatever went wrong; `failure_of` tells what that was."""
     handler = REGISTRY[node.type].run
     if handler is None:
         raise NodeError(f"{node.type} nodes do not run by themselves")
-    limit_s = None if node.props.times_itself else node.props.timeout or TIMEOUT_S
+    limit_s = None if node.props.times_itself else node.props.timeout or node.props.default_timeout_s
     try:
         async with asyncio.timeout(limit_s) as limit:
             output = await handler(node.props, run.inputs, context)
@@ -29,6 +29,8 @@ async def attempt(path: str, node: Node, run: Running, context: Context) -> list
         if limit.expired():
             raise timed_out(limit_s or 0) from None
         raise
+    if metered.calls:
+        output = replace(output, usage=metered.usage, meta={**output.meta, **metered.meta()})
     return events_of(path, run, output)
 
 
@@ -46,7 +48,7 @@ def events_of(path: str, run: Running, output: Output) -> list[ev.Event]:
         values.decode(encoded),
         output.port,
         encoded=encoded,
-        usage=ev.Usage(output.usage.input, output.usage.output, output.usage.cached) if output.usage else None,
+        usage=usage_of(output.usage),
         conversation=_native(output.conversation),
         variables=_native(dict(output.variables)),
         meta=_native(dict(output.meta)),
@@ -59,10 +61,15 @@ def events_of(path: str, run: Running, output: Output) -> list[ev.Event]:
     return [*messages, completion]
 
 
+def usage_of(usage: Usage | None) -> ev.Usage | None:
+    """None when no model was asked."""
+    return ev.Usage(*astuple(usage)) if usage is not None and usage != Usage() else None
+
+
 def failure_of(error: Exception, path: str) -> ev.Failure:
     """What users read. The boundary around a node: one bug of ours fails one node, and its trace goes to the log."""
     if isinstance(error, NodeError):
-        return ev.Failure(error.kind, str(error), details=error.details)
+        return ev.Failure(error.kind, str(error), code=error.code, details=error.details)
     if isinstance(error, values.ValueNotJson | values.ValueTooLarge):
         return ev.Failure(type(error).__name__, str(error))
     log.error("node.crashed", node=path, exc_info=error)

@@ -32,6 +32,7 @@ class NodeContext:
     llm: Llm
     http: Http
     note: Callable[[Logged], None]
+    teller: Callable[[str], None]
     asker: Ask
 
     @property
@@ -107,6 +108,9 @@ class NodeContext:
 
     def log(self, level: str, message: str, **fields: Any) -> None:
         self.note(Logged(level, message, self.path, fields))
+
+    def say(self, piece: str) -> None:
+        self.teller(piece)
 
 
 def _message(message: MessageAppended) -> Message:

@@ -73,7 +73,9 @@ class ProjectFiles:
             return path.read_bytes().decode()
 
     def write_text(self, name: str, text: str) -> int:
-        data = self._data(name, text)
+        return self.write_bytes(name, self._data(name, text))
+
+    def write_bytes(self, name: str, data: bytes) -> int:
         path = Path(self.resolve(name))
         unfinished = path.with_name(f".{path.name[:100]}.{uuid4().hex}.tmp")
         with _errors_of(name):

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 from dipeo_executor import values
 from dipeo_executor.engine.state import Limits
+from dipeo_executor.program import Budget
 from dipeo_kit.errors import BadInput
 from dipeo_protos.executor.v1 import executor_pb2
 
@@ -22,6 +23,12 @@ class Options:
     non_interactive: bool = False
     max_parallel: int = 0
     max_node_runs: int = 0
+    max_cost_usd: float = 0
+    max_tokens: int = 0
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(self.max_cost_usd, self.max_tokens)
 
     @property
     def limits(self) -> Limits:
@@ -34,12 +41,12 @@ class Options:
 
 def from_pb(options: executor_pb2.RunOptions) -> Options:
     """Raises BadInput naming the option that makes no sense."""
-    for name in ("timeout_s", "max_parallel", "max_node_runs"):
+    for name in ("timeout_s", "max_parallel", "max_node_runs", "max_cost_usd", "max_tokens"):
         if getattr(options, name) < 0:
             raise BadInput(f"option {name} is {getattr(options, name):g}; it must not be negative (0 = the default)")
     return Options(
         options.mock_llm, options.keep_going, options.timeout_s, dict(options.answers), options.non_interactive,
-        options.max_parallel, options.max_node_runs,
+        options.max_parallel, options.max_node_runs, options.max_cost_usd, options.max_tokens,
     )  # fmt: skip
 
 

@@ -50,6 +50,22 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What the model calls of a run may use; 0 = no limit."""
+
+    max_cost_usd: float = 0.0
+    max_tokens: int = 0  # input and output
+
+    def stricter(self, other: "Budget") -> "Budget":
+        """Both limits at once."""
+
+        def least(one: float, two: float) -> float:
+            return min(one, two) if one and two else one or two
+
+        return Budget(least(self.max_cost_usd, other.max_cost_usd), int(least(self.max_tokens, other.max_tokens)))
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A diagram ready to run."""
 
@@ -58,3 +74,4 @@ class Program:
     persons: Mapping[str, Person] = field(default_factory=dict)
     name: str = ""
     path: str = ""  # of the diagram file, relative to BASE when inside it; "" when it came from a pipe
+    budget: Budget = Budget()  # counts for the outermost diagram of a run

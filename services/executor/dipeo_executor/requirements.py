@@ -8,14 +8,15 @@ from dipeo_executor import expressions
 from dipeo_executor.formats.diagnostics import Report, did_you_mean, listed, shown
 from dipeo_executor.formats.model import Diagram, DiagramPerson
 from dipeo_executor.formats.sections import known_words
-from dipeo_executor.llm import memory, models, persons, providers
+from dipeo_executor.llm import formats, models, persons, structured
+from dipeo_executor.llm.services import SERVICES as MODEL_SERVICES
 from dipeo_executor.nodes import code_job, condition, json_schema_validator, person_job, start, template_job
 from dipeo_executor.nodes.base import Props
 from dipeo_executor.program import Person
 from dipeo_executor.properties import Given
 from dipeo_executor.sources import SourceFiles, first_found, prompt_places
 
-SERVICES = (*providers.SERVICES, "mock", *models.LATER)
+SERVICES = (*MODEL_SERVICES, "mock", *models.LATER)
 DEFAULT_MODELS = {"openai": "gpt-5-nano-2025-08-07", "mock": "mock"}
 PROMPT_FILES = {  # file property, where its text goes, the inline text it stands for
     "person_job": (
@@ -44,6 +45,8 @@ def read_files(given: Given, around: Surroundings) -> None:
         _read_code(given, around)
     if node_type == "condition" and data.get("condition_type") != "llm_decision":
         return
+    if node_type == "person_job":
+        _read_format(given, around)
     for key, target, inline in PROMPT_FILES.get(node_type, ()):
         name = data.get(key)
         if not isinstance(name, str) or not name:
@@ -73,6 +76,17 @@ def _read_code(given: Given, around: Surroundings) -> None:
             data["code"] = found.text
 
 
+def _read_format(given: Given, around: Surroundings) -> None:
+    name = given.data.get("text_format_file")
+    if not isinstance(name, str) or not name:
+        return
+    found = first_found([name], around.files)
+    if found.text is None:
+        _missing(given, "text_format_file", name, found.tried, around.report)
+    else:
+        given.data["resolved_text_format"] = found.text
+
+
 def _missing(given: Given, key: str, name: str, tried: tuple[str, ...], report: Report, *, inline: str = "") -> None:
     problem = f'{key} "{name}" cannot be read; tried {listed(tried)}'
     if inline:
@@ -86,7 +100,8 @@ def check(given: Given, props: Props, around: Surroundings) -> Props:
     match props:
         case person_job.Props():
             _check_prompt(given, props, around)
-            _check_memory(given, props, around)
+            _check_format(given, props, around)
+            _check_tools(given, props, around)
             return _with_person(given, props, around)
         case condition.Props(condition_type="llm_decision"):
             if not (props.judge_by or props.resolved_judge_by or props.judge_by_file):
@@ -130,11 +145,26 @@ def _check_prompt(given: Given, props: person_job.Props, around: Surroundings) -
         given.add(around.report, "T15", "it has no prompt, so its value is empty", suggestion="set default_prompt")
 
 
-def _check_memory(given: Given, props: person_job.Props, around: Surroundings) -> None:
-    if props.memorize_to.strip().upper() not in memory.RULES:
-        problem = f"memorize_to {shown(props.memorize_to)} is a criterion; the whole conversation is used for now"
-        words = ", ".join(word for word in memory.RULES if word)
-        given.add(around.report, "T16", problem, "memorize_to", suggestion=f"fixed words are {words}")
+def _check_format(given: Given, props: person_job.Props, around: Surroundings) -> None:
+    field = "text_format_file" if props.text_format_file else "text_format"
+    try:
+        formats.schema_of(props.resolved_text_format or props.text_format)
+    except structured.SchemaUnusable as error:
+        given.add(around.report, "T1", f"{field}: {error}", field)
+
+
+def _check_tools(given: Given, props: person_job.Props, around: Surroundings) -> None:
+    """A service that has no such tool; the mock takes them all, and answers without."""
+    person = around.persons.get(props.person) or next(
+        (it for it in around.persons.values() if it.label == props.person), None
+    )
+    having = MODEL_SERVICES.get(person.service) if person else None
+    for tool in props.tools:
+        kind = tool.for_model.type
+        if tool.enabled and person and having and kind not in having.tools:
+            others = ", ".join(name for name, it in MODEL_SERVICES.items() if kind in it.tools)
+            problem = f'service {person.service} of person "{person.label}" has no tool {kind}; it is in {others}'
+            given.add(around.report, "T19", problem, "tools")
 
 
 def _check_expression(given: Given, text: str, around: Surroundings) -> None:

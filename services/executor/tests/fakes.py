@@ -72,6 +72,7 @@ class FakeContext:
     answer: Answer = field(default_factory=lambda: Answer("", "unattended"))
     asked: list[tuple[str, str, float | None]] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     async def ask(self, prompt, *, context="", default="", timeout_s=None) -> Answer:
         self.asked.append((prompt, context, timeout_s))
@@ -79,6 +80,9 @@ class FakeContext:
 
     def log(self, level: str, message: str, **fields: Any) -> None:
         self.lines.append((level, message))
+
+    def say(self, piece: str) -> None:
+        self.said.append(piece)
 
     @property
     def warnings(self) -> list[str]:

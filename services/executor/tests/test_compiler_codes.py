@@ -80,9 +80,12 @@ CASES = {
     "T13": between("type: user_response, showContext: false"),
     "T14": between("type: condition, condition_type: check_nodes_executed, node_indices: [itt]"),
     "T15": between("type: person_job, person: Ann"),
-    "T16": between("type: person_job, person: Ann, default_prompt: hi, memorize_to: what matters"),
     "T17": "version: light\nnodes:\n- {label: go, type: start, custom_data: {a: 1}}\n" + END,
     "T18": between("type: template_job"),
+    "T19": between(
+        "type: person_job, person: Ann, default_prompt: hi, tools: image",
+        persons="persons:\n  Ann: {service: anthropic}\n",
+    ),
     "E1": native(NODES, [GOOD | {"data": {"contentType": "Object"}}]),
     "E3": native(NODES, [GOOD, GOOD]),
     "O1": wired("{from: a, to: end}", nodes="- {label: a, type: db, file: x}\n"),

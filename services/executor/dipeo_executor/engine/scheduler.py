@@ -21,11 +21,14 @@ from dipeo_executor.engine.events import (
     NodeSkipped,
     NodeStarted,
     RunEnded,
+    Usage,
 )
 from dipeo_executor.engine.graph import bits
 from dipeo_executor.engine.outcome import body, never_started, outputs, quiet_status, result
 from dipeo_executor.engine.state import Frame, State, apply, awaited, fresh_tokens, is_fresh
 from dipeo_executor.program import Node
+
+FATAL = frozenset({"budget_exceeded", "price_unknown"})  # codes of failures that no policy of a node can handle
 
 
 def advance(state: State) -> list[Event]:
@@ -62,13 +65,14 @@ def failure_port(node: Node, handles: set[str], *, keep_going: bool) -> str:
     return ""
 
 
-def failed(state: State, node: str, error: Failure) -> NodeFailed:
-    """The event for a node run that failed, its port decided."""
+def failed(state: State, node: str, error: Failure, usage: Usage | None = None) -> NodeFailed:
+    """The event for a node run that failed, its port decided: a failure that ends the run has none."""
     frame, index = state.locate(node)
     run = frame.running[index]
     handles = {frame.program.edges[edge].handle for edge in frame.graph.outgoing[index]}
     port = failure_port(frame.node(index), handles, keep_going=state.limits.keep_going)
-    return NodeFailed(node, run.iteration, run.attempt, replace(error, node=error.node or node), port)
+    port = "" if error.code in FATAL else port
+    return NodeFailed(node, run.iteration, run.attempt, replace(error, node=error.node or node), port, usage)
 
 
 # --- one frame -------------------------------------------------------------------------------------------------------

@@ -3,9 +3,12 @@
 NodeError
 └── ModelError
     ├── ServiceUnknown, ServiceNotReady   the person names a service we do not speak
+    ├── ToolUnsupported                   the service has no such tool
     ├── KeyMissing                        no key, or one the service refuses
     ├── RateLimited, ServiceDown          worth trying again
-    └── RequestRefused                    the service does not want this request
+    ├── QuotaUsedUp                       the account has no money left
+    ├── RequestRefused                    the service does not want this request
+    └── BudgetExceeded, PriceUnknown      the run may not spend what the call would cost; both end it
 """
 
 from dipeo_executor.nodes.base import NodeError
@@ -13,7 +16,7 @@ from dipeo_executor.program import Person
 
 
 class ModelError(NodeError):
-    """`retryable`: the same request may succeed later. `retry_after_s`: what the service asked for, else None."""
+    """Never asked again unless the class says that it is worth trying."""
 
     retryable = False
 
@@ -34,6 +37,14 @@ class KeyMissing(ModelError):
     pass
 
 
+class ToolUnsupported(ModelError):
+    pass
+
+
+class QuotaUsedUp(ModelError):
+    pass
+
+
 class RateLimited(ModelError):
     retryable = True
 
@@ -44,6 +55,14 @@ class ServiceDown(ModelError):
 
 class RequestRefused(ModelError):
     pass
+
+
+class BudgetExceeded(ModelError):
+    code = "budget_exceeded"
+
+
+class PriceUnknown(ModelError):
+    code = "price_unknown"
 
 
 def status_error(person: Person, status: int, said: str, retry_after_s: float | None = None) -> ModelError:

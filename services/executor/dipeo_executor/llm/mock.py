@@ -5,25 +5,61 @@ The last user message decides, the first rule that fits wins:
     [[turn]]         -> turn N                [[count]]            -> messages N
     answer YES       -> YES                   a JSON schema        -> the smallest value that fits it
 and else it is "echo: " + the message. N counts the person's own earlier answers + 1, or all messages sent.
-Tokens are words.
+Tokens are words. Asked to select memories, it keeps all.
+
+Beside these, [[latency 500]] takes so many milliseconds, the words of a streamed answer evenly spread over them, and
+[[break]] breaks off half way, as a lost connection does.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dipeo_executor.llm.errors import status_error
-from dipeo_executor.nodes.base import Reply, Usage
+from dipeo_executor.llm.call import Call
+from dipeo_executor.llm.errors import ServiceDown, status_error
+from dipeo_executor.nodes.base import ModelTool, Reply, Usage
 from dipeo_executor.program import Person
 
 _STATUS = re.compile(r"\[\[status (\d{3})\]\]")
 _REPLY = re.compile(r"\[\[reply (.*?)\]\]", re.DOTALL)
+_LATENCY = re.compile(r"\[\[latency (\d{1,6})\]\]")
 _YES = re.compile(r"\banswer yes\b", re.IGNORECASE)
+_LISTED = re.compile(r"^\[([\w-]+)\]", re.MULTILINE)  # a candidate of the memory selector (selector.py)
+
+
+async def answer(call: Call) -> Reply:
+    """Raises ModelError where the prompt asks for one."""
+    messages, person = call.messages, call.person
+    asked = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+    if call.purpose == "memory_selection":
+        text = json.dumps({"message_ids": _LISTED.findall(asked)})
+    else:
+        latency = _LATENCY.search(asked)
+        seconds = int(latency[1]) / 1000 if latency else 0.0
+        if failing := _STATUS.search(asked):
+            await asyncio.sleep(seconds)
+            raise status_error(person, int(failing[1]), "the prompt asked the mock for this")
+        text = _text(asked, messages, call.schema)
+        await _say(text, seconds, call, breaks="[[break]]" in asked)
+    words = sum(len(message["content"].split()) for message in messages)
+    return Reply(text, Usage(input=words, output=len(text.split())), person.model or "mock")
+
+
+async def _say(text: str, seconds: float, call: Call, *, breaks: bool) -> None:
+    pieces = re.findall(r"\s*\S+", text) or [text]
+    for number, piece in enumerate(pieces):
+        if seconds:
+            await asyncio.sleep(seconds / len(pieces))
+        if breaks and 2 * number >= len(pieces):
+            raise ServiceDown(f"{call.person.service} broke off for model {call.person.model}; try again")
+        if call.on_text is not None:
+            call.on_text(piece)
 
 
 class Mock:
-    """nodes.base.Llm without a network."""
+    """nodes.base.Llm by these rules alone."""
 
     async def complete(
         self,
@@ -34,16 +70,13 @@ class Mock:
         temperature: float | None = None,
         max_tokens: int | None = None,
         purpose: str = "answer",
+        tools: Sequence[ModelTool] = (),
+        on_text: Callable[[str], None] | None = None,
     ) -> Reply:
-        asked = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
-        if failing := _STATUS.search(asked):
-            raise status_error(person, int(failing[1]), "the prompt asked the mock for this")
-        text = _answer(asked, messages, schema)
-        words = sum(len(message["content"].split()) for message in messages)
-        return Reply(text, Usage(input=words, output=len(text.split())), person.model or "mock")
+        return await answer(Call(person, messages, schema, temperature, max_tokens, purpose, tools, on_text))
 
 
-def _answer(asked: str, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] | None) -> str:
+def _text(asked: str, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] | None) -> str:
     if reply := _REPLY.search(asked):
         return reply[1]
     if "[[turn]]" in asked:

@@ -1,57 +1,49 @@
-"""Which service answers for a person."""
+"""Who answers for a person: the mock, or a service. One for all executions of a process."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import importlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dipeo_executor.llm import providers
+from dipeo_executor.llm import mock
+from dipeo_executor.llm.call import Call
 from dipeo_executor.llm.errors import ServiceNotReady, ServiceUnknown
-from dipeo_executor.llm.mock import Mock
-from dipeo_executor.nodes.base import Llm, Reply
+from dipeo_executor.llm.keys import Keys
+from dipeo_executor.llm.providers import Providers
+from dipeo_executor.llm.services import SERVICES
+from dipeo_executor.nodes.base import Reply
 from dipeo_executor.program import Person
 
-LATER = ("anthropic", "gemini", "ollama", "claude-code", "claude-code-custom")
+LATER = ("claude-code", "claude-code-custom")
 
 
 class Models:
-    """nodes.base.Llm: picks by person.service; `mock` answers for everybody. `env`: where keys and addresses are."""
+    """Answers calls. `env`: where addresses are, and keys that `keys` does not have."""
 
-    def __init__(self, mock: bool, env: Mapping[str, str]) -> None:
-        self._mock = Mock()
-        self._mock_all = mock
-        self._chat_completions = providers.ChatCompletions(env)
+    def __init__(self, env: Mapping[str, str], keys: Keys | None = None, **limits: Any) -> None:
+        self._providers = Providers(env, keys, **limits)
 
-    async def complete(
-        self,
-        person: Person,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        schema: Mapping[str, Any] | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        purpose: str = "answer",
-    ) -> Reply:
-        return await self._pick(person).complete(
-            person, messages, schema=schema, temperature=temperature, max_tokens=max_tokens, purpose=purpose
-        )
+    async def answer(self, call: Call) -> Reply:
+        """Raises ModelError."""
+        service = call.person.service
+        if service == "mock":
+            return await mock.answer(call)
+        if service in SERVICES:
+            return await self._providers.answer(call)
+        known = ", ".join((*SERVICES, "mock"))
+        label = call.person.label
+        if service in LATER:
+            raise ServiceNotReady(
+                f"service {service} of person {label} is not supported yet; use one of {known}, or run with --mock-llm"
+            )
+        raise ServiceUnknown(f"person {label} names the service {service!r}; known are {known}")
 
     def preload(self, persons: Iterable[Person]) -> None:
         """Import what these persons will need. Blocking; for a background thread."""
-        if not self._mock_all and any(person.service in providers.SERVICES for person in persons):
-            providers.preload()
+        services = {person.service for person in persons} & SERVICES.keys()
+        if services:
+            importlib.import_module("pydantic_ai.direct")
+        for service in services:
+            SERVICES[service].preload()
 
     async def aclose(self) -> None:
-        await self._chat_completions.aclose()
-
-    def _pick(self, person: Person) -> Llm:
-        service = person.service
-        if self._mock_all or service == "mock":
-            return self._mock
-        if service in providers.SERVICES:
-            return self._chat_completions
-        known = ", ".join((*providers.SERVICES, "mock"))
-        if service in LATER:
-            raise ServiceNotReady(
-                f"service {service} of person {person.label} is not supported yet; use one of {known}, "
-                "or run with --mock-llm"
-            )
-        raise ServiceUnknown(f"person {person.label} names the service {service!r}; known are {known}")
+        await self._providers.aclose()

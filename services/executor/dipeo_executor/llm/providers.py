@@ -1,176 +1,243 @@
-"""Model services, through pydantic_ai.direct. This file alone imports it, at first use: it costs seconds.
+"""Calls to model services, through pydantic_ai.direct: imported at first use, it costs seconds.
 
-openai talks to OPENAI_BASE_URL with OPENAI_API_KEY. openai-compatible talks to the person's base_url (or
-OPENAI_COMPATIBLE_BASE_URL) with OPENAI_COMPATIBLE_API_KEY, never with the key meant for OpenAI: a diagram from
-elsewhere must not be able to send that to an address of its choice.
+The services themselves are one small file each, in services/. One HTTP client, one model object per address and key,
+and one limit per key are shared by every execution of this process.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dipeo_executor.llm.errors import KeyMissing, RequestRefused, ServiceDown, status_error
-from dipeo_executor.nodes.base import Reply, Usage
+from aiolimiter import AsyncLimiter
+
+from dipeo_executor.llm import conversion
+from dipeo_executor.llm.call import Call
+from dipeo_executor.llm.errors import (
+    KeyMissing,
+    ModelError,
+    QuotaUsedUp,
+    RequestRefused,
+    ServiceDown,
+    ToolUnsupported,
+    status_error,
+)
+from dipeo_executor.llm.keys import EnvKeys, Keys
+from dipeo_executor.llm.services import SERVICES
+from dipeo_executor.llm.services.service import Access, Service
+from dipeo_executor.nodes.base import Reply
 from dipeo_executor.program import Person
 
 if TYPE_CHECKING:
     import httpx2
-    from pydantic_ai.messages import ModelMessage
-    from pydantic_ai.models.openai import OpenAIChatModel
-    from pydantic_ai.settings import ModelSettings
+    from pydantic_ai.messages import ModelResponse
+    from pydantic_ai.models import Model
 
-TIMEOUT_S = 300.0
-SERVICES = ("openai", "openai-compatible")
-
-
-def preload() -> None:
-    """Import the SDKs. Blocking; run it in a thread as soon as a program names one of SERVICES."""
-    import pydantic_ai.direct
-    import pydantic_ai.models.openai
-    import pydantic_ai.providers.openai
-    import pydantic_ai.providers.openai_compatible  # noqa: F401
+TIMEOUT_S = 300.0  # of one call (node contract 19.3)
+CONNECTIONS_KEPT = 100
+KEPT_S = 60.0
 
 
-class ChatCompletions:
-    """nodes.base.Llm for services that speak OpenAI's Chat Completions."""
+class Lane:
+    """How fast calls with one key may go, over all executions of this process."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-        self._models: dict[tuple[str, str, str, str], OpenAIChatModel] = {}
-        self._http: httpx2.AsyncClient | None = None
+    def __init__(self, at_once: int, per_minute: int) -> None:
+        self._at_once = asyncio.Semaphore(at_once)
+        self._rate = AsyncLimiter(per_minute, 60) if per_minute else None
 
-    async def complete(
+    async def __aenter__(self) -> None:
+        await self._at_once.acquire()
+        if self._rate is not None:
+            try:
+                await self._rate.acquire()
+            except asyncio.CancelledError:
+                self._at_once.release()
+                raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._at_once.release()
+
+
+class Providers:
+    """Answers for the services in services/. `at_once`, `per_minute` (0 = no limit): calls per key."""
+
+    def __init__(
         self,
-        person: Person,
-        messages: Sequence[Mapping[str, str]],
+        env: Mapping[str, str],
+        keys: Keys | None = None,
         *,
-        schema: Mapping[str, Any] | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        purpose: str = "answer",
-    ) -> Reply:
-        base_url, key = self._address(person)
-        await asyncio.to_thread(preload)  # imported inside the request, it would stall every other run
-        from pydantic_ai import direct, exceptions
+        timeout_s: float = TIMEOUT_S,
+        at_once: int = 128,
+        per_minute: int = 0,
+    ) -> None:
+        self._keys = keys or EnvKeys(env)
+        self._timeout_s = timeout_s
+        self._limits = at_once, per_minute
+        self._models: dict[tuple[str, Access, str, bool], asyncio.Task[Model]] = {}
+        self._lanes: dict[tuple[str, Access], Lane] = {}
+        self._http: httpx2.AsyncClient | None = None
+        self._plain: set[tuple[str, Access]] = set()  # addresses that have only the fallback
 
-        model = self._model(person, base_url, key)
-        settings = _settings(model, temperature, max_tokens)
-        try:
-            response = await direct.model_request(
-                model,
-                _messages(messages),
-                model_settings=settings,
-                model_request_parameters=_parameters(schema),
-                instrument=False,
-            )
-        except exceptions.ModelHTTPError as error:
-            raise status_error(person, error.status_code, _said(error.body), _retry_after_s(error.headers)) from error
-        except exceptions.ModelAPIError as error:
-            raise ServiceDown(
-                f"{person.service} cannot be reached for model {person.model}; check the network and the address",
-                details=str(error),
-            ) from error
-        except exceptions.AgentRunError as error:
-            raise RequestRefused(
-                f"{person.service} gave an answer for model {person.model} that cannot be used", details=str(error)
-            ) from error
-        usage = response.usage
-        spent = Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens)
-        return Reply(response.text or "", spent, response.model_name or person.model)
+    async def answer(self, call: Call) -> Reply:
+        """Raises ModelError."""
+        person, service = call.person, SERVICES[call.person.service]
+        check_tools(call, service)
+        access = await self._access(person, service)
+        place = (service.name, access)
+        lane = self._lanes.setdefault(place, Lane(*self._limits))
+        async with lane:
+            try:
+                return await self._answer(call, service, access, plain=place in self._plain)
+            except _NoSuchPath:
+                self._plain.add(place)
+                return await self._answer(call, service, access, plain=True)
 
     async def aclose(self) -> None:
+        for making in self._models.values():
+            making.cancel()
         if self._http is not None:
             await self._http.aclose()
 
-    def _address(self, person: Person) -> tuple[str, str]:
-        """(base URL or "", key)."""
-        if person.service == "openai":
-            if person.base_url:
-                raise RequestRefused(
-                    f"person {person.label} has service openai and a base_url; "
-                    "use service openai-compatible for another address"
-                )
-            key = self._env.get("OPENAI_API_KEY", "")
-            if not key:
-                raise KeyMissing(
-                    f"there is no key for openai (model {person.model}): set the environment variable OPENAI_API_KEY"
-                )
-            return self._env.get("OPENAI_BASE_URL", ""), key
-        base_url = person.base_url or self._env.get("OPENAI_COMPATIBLE_BASE_URL", "")
-        if not base_url:
+    async def _answer(self, call: Call, service: Service, access: Access, *, plain: bool) -> Reply:
+        model = await self._model(call.person, service, access, plain=plain)
+        from pydantic_ai import exceptions
+
+        try:
+            return conversion.reply(await self._ask(model, call), call)
+        except exceptions.ModelHTTPError as error:
+            other_api = not plain and service.fallback is not None and bool(access.base_url)
+            if other_api and error.status_code in (404, 405) and "model" not in _said(error.body, access).lower():
+                raise _NoSuchPath from error
+            raise _http_error(call.person, error, access) from error
+        except exceptions.ModelAPIError as error:
+            raise ServiceDown(
+                f"{service.name} cannot be reached for model {call.person.model}, or did not finish; "
+                "check the network and the address",
+                details=_clean(str(error), access),
+            ) from error
+        except exceptions.AgentRunError as error:
             raise RequestRefused(
-                f"person {person.label} has service openai-compatible but no base_url; "
-                "give one, or set the environment variable OPENAI_COMPATIBLE_BASE_URL"
-            )
-        return base_url, self._env.get("OPENAI_COMPATIBLE_API_KEY", "")
+                f"{service.name} gave an answer for model {call.person.model} that cannot be used",
+                details=_clean(str(error), access),
+            ) from error
+        except exceptions.UserError as error:  # the model cannot do what is asked of it
+            raise RequestRefused(f"{service.name} model {call.person.model}: {_clean(str(error), access)}") from error
 
-    def _model(self, person: Person, base_url: str, key: str) -> "OpenAIChatModel":
+    async def _ask(self, model: "Model", call: Call) -> "ModelResponse":
         import httpx2
-        from pydantic_ai.models.openai import OpenAIChatModel
-        from pydantic_ai.providers.openai import OpenAIProvider
-        from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+        from pydantic_ai import direct, exceptions
 
-        known = (person.service, base_url, key, person.model)
-        if known not in self._models:
-            self._http = self._http or httpx2.AsyncClient(timeout=TIMEOUT_S)
-            provider = (
-                OpenAIProvider(base_url=base_url or None, api_key=key, http_client=self._http)
-                if person.service == "openai"
-                else OpenAICompatibleProvider(
-                    person.service, base_url=base_url, api_key=key or "none", http_client=self._http
-                )
+        messages, parameters = conversion.messages(call), conversion.parameters(model, call)
+        settings = conversion.settings(model, call, self._timeout_s)
+        if call.on_text is None:
+            return await direct.model_request(
+                model, messages, model_settings=settings, model_request_parameters=parameters, instrument=False
             )
-            self._models[known] = OpenAIChatModel(person.model, provider=provider)
-        return self._models[known]
+        try:
+            async with direct.model_request_stream(
+                model, messages, model_settings=settings, model_request_parameters=parameters, instrument=False
+            ) as stream:
+                async for event in stream:
+                    if piece := conversion.piece(event):
+                        call.on_text(piece)
+                response = stream.get()
+        except httpx2.HTTPError as error:
+            raise exceptions.ModelAPIError(model.model_name, f"the stream broke off: {error}") from error
+        if response.finish_reason is None and not response.usage.output_tokens:
+            raise exceptions.ModelAPIError(model.model_name, "the stream broke off before its end")
+        return response
+
+    async def _access(self, person: Person, service: Service) -> Access:
+        """Raises KeyMissing, RequestRefused."""
+        if person.base_url and not service.takes_base_url:
+            raise RequestRefused(
+                f"person {person.label} has service {service.name} and a base_url; "
+                "use service openai-compatible for another address"
+            )
+        secret = await self._keys.find(person.api_key_id, service.name)
+        key = secret.key if secret else ""
+        base_url = person.base_url or (secret.base_url if secret else "") or service.base_url
+        if not base_url and service.takes_base_url:
+            raise RequestRefused(
+                f"person {person.label} has service {service.name} but no base_url; "
+                f"give one, or set the environment variable {service.base_url_variable}"
+            )
+        if not key and service.needs_key:
+            variable = service.key_variables[0]
+            raise KeyMissing(
+                f"there is no key for {service.name} (model {person.model}): set the environment variable {variable}"
+            )
+        return Access(base_url, key)
+
+    async def _model(self, person: Person, service: Service, access: Access, *, plain: bool) -> "Model":
+        if not person.model:
+            raise RequestRefused(f"person {person.label} names no model; give one of service {service.name}")
+        known = (service.name, access, person.model, plain)
+        making = self._models.get(known)
+        if making is None:
+            make = service.fallback if plain and service.fallback else service.make
+            making = asyncio.create_task(asyncio.to_thread(self._make, make, person.model, access))
+            self._models[known] = making
+        try:
+            return await asyncio.shield(making)
+        except Exception:
+            self._models.pop(known, None)
+            raise
+
+    def _make(self, make: Any, model: str, access: Access) -> "Model":
+        """Blocking: imports the SDK, loads certificates and prices. In a thread."""
+        import httpx2
+
+        if self._http is None:
+            limits = httpx2.Limits(
+                max_connections=None, max_keepalive_connections=CONNECTIONS_KEPT, keepalive_expiry=KEPT_S
+            )
+            timeout = httpx2.Timeout(self._timeout_s, connect=min(10.0, self._timeout_s))
+            self._http = httpx2.AsyncClient(timeout=timeout, limits=limits)
+        made: Model = make(model, access, self._http)
+        return made
 
 
-def _settings(model: "OpenAIChatModel", temperature: float | None, max_tokens: int | None) -> "ModelSettings":
-    from pydantic_ai.settings import ModelSettings
-
-    settings = ModelSettings(max_retries=0, timeout=TIMEOUT_S)  # retries are the engine's, each one journaled
-    if max_tokens is not None:
-        settings["max_tokens"] = max_tokens
-    # reasoning models refuse a temperature
-    if temperature is not None and not model.profile.get("openai_supports_reasoning", False):
-        settings["temperature"] = temperature
-    return settings
+class _NoSuchPath(Exception):
+    """The server does not have the service's first API."""
 
 
-def _parameters(schema: Mapping[str, Any] | None) -> Any:
-    from pydantic_ai.models import ModelRequestParameters
-    from pydantic_ai.output import OutputObjectDefinition
-
-    if schema is None:
-        return ModelRequestParameters()
-    wanted = OutputObjectDefinition(json_schema=dict(schema), name="answer")
-    return ModelRequestParameters(output_mode="native", output_object=wanted)
-
-
-def _messages(messages: Sequence[Mapping[str, str]]) -> "list[ModelMessage]":
-    from pydantic_ai import messages as wire
-
-    made: list[ModelMessage] = []
-    for message in messages:
-        content = message["content"]
-        if message["role"] == "assistant":
-            made.append(wire.ModelResponse(parts=[wire.TextPart(content)]))
-        elif message["role"] == "system":
-            made.append(wire.ModelRequest(parts=[wire.SystemPromptPart(content)]))
-        else:
-            made.append(wire.ModelRequest(parts=[wire.UserPromptPart(content)]))
-    return made
+def check_tools(call: Call, service: Service) -> None:
+    """Raises ToolUnsupported naming what the service has."""
+    for tool in call.tools:
+        if tool.type not in service.tools:
+            having = ", ".join(sorted(name for name, it in SERVICES.items() if tool.type in it.tools))
+            raise ToolUnsupported(
+                f"service {service.name} of person {call.person.label} has no tool {tool.type}; it is in {having}"
+            )
 
 
-def _said(body: object) -> str:
+def _http_error(person: Person, error: Any, access: Access) -> ModelError:
+    from pydantic_ai import exceptions
+
+    said = _said(error.body, access) or _clean(str(error), access)
+    retry_after_s: float | None = error.retry_after
+    status: int = error.status_code
+    if isinstance(error, exceptions.ModelQuotaExceededError):
+        return QuotaUsedUp(
+            f"{person.service} answered {status} for model {person.model}: the quota is used up; "
+            "look at the account's plan and billing",
+            details=said,
+        )
+    if person.service == "ollama" and status == 404:
+        return RequestRefused(
+            f"ollama has no model {person.model}; fetch it with: ollama pull {person.model}", details=said
+        )
+    return status_error(person, status, said, retry_after_s)
+
+
+def _said(body: object, access: Access) -> str:
     """The service's own words, out of the shapes error bodies have."""
     if isinstance(body, Mapping):
         inner = body.get("error", body)
-        return str(inner.get("message", inner) if isinstance(inner, Mapping) else inner)[:500]
-    return str(body or "")[:500]
+        body = inner.get("message", inner) if isinstance(inner, Mapping) else inner
+    return _clean(str(body or ""), access)
 
 
-def _retry_after_s(headers: Mapping[str, str] | None) -> float | None:
-    try:
-        return float((headers or {}).get("retry-after", ""))
-    except ValueError:  # absent, or a date
-        return None
+def _clean(text: str, access: Access) -> str:
+    """Without the key, should a service repeat it."""
+    return (text.replace(access.key, "***") if access.key else text)[:500]

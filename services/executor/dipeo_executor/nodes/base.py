@@ -25,8 +25,13 @@ Inputs = Mapping[str, Any]  # port -> JSON value, in declaration order of the ar
 class NodeError(Exception):
     """A node cannot do what it is asked. The message says what is wrong and what would be right.
 
-    `kind` is the class of the failure as users see it in `error.type`, e.g. "ValueError" raised by user code.
+    `kind` is the class of the failure as users see it in `error.type`, e.g. "ValueError" raised by user code. A `code`
+    other than the default ends the run whatever the node's policies say.
     """
+
+    code: ClassVar[str] = "node_failed"
+    retryable: ClassVar[bool | None] = None  # the same may succeed later; None = the node's policy alone decides
+    retry_after_s: float | None = None  # what a service asked to be left alone for
 
     def __init__(self, message: str, *, kind: str = "", details: str = "") -> None:
         super().__init__(message)
@@ -69,6 +74,7 @@ class Props(BaseModel):
     )
 
     times_itself: ClassVar[bool] = False  # the handler keeps to `timeout`, the driver need not
+    default_timeout_s: ClassVar[float | None] = 300.0  # of one attempt, where the node has no `timeout` (2.1)
 
     on_error: Literal["fail", "continue"] = "fail"
     retry: RetryPolicy | None = None
@@ -101,14 +107,22 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of all model calls of one node run."""
+    """Tokens of model calls, and what they cost: at least `cost_usd` when the price of some calls is not known."""
 
     input: int = 0
     output: int = 0
     cached: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0  # calls of unknown price
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(self.input + other.input, self.output + other.output, self.cached + other.cached)
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.cost_usd + other.cost_usd,
+            self.unpriced + other.unpriced,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +171,9 @@ class Files(Protocol):
     def write_text(self, name: str, text: str) -> int:
         """Atomically; parent folders are made. Returns bytes written."""
 
+    def write_bytes(self, name: str, data: bytes) -> int:
+        """As write_text."""
+
     def append_text(self, name: str, text: str) -> int: ...
 
 
@@ -200,8 +217,24 @@ class Answer:
     outcome: Literal["answered", "expired", "unattended"]
 
 
+@dataclass(frozen=True, slots=True)
+class ModelTool:
+    """Something a model may use while it answers, run by the model's service. `config`: the service's own settings."""
+
+    type: Literal["web_search", "image_generation"]
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What a tool gave. `result`: a list of {url, title, snippet, score}, or {image_data, format, width, height}."""
+
+    type: str
+    result: Any
+
+
 class Llm(Protocol):
-    """Asks a model. See llm/providers.py."""
+    """Asks a model. See llm/models.py."""
 
     async def complete(
         self,
@@ -212,17 +245,25 @@ class Llm(Protocol):
         temperature: float | None = None,
         max_tokens: int | None = None,
         purpose: str = "answer",
+        tools: Sequence[ModelTool] = (),
+        on_text: Callable[[str], None] | None = None,
     ) -> "Reply":
-        """`messages`: {"role": system | user | assistant, "content": text}. Raises NodeError."""
+        """`messages`: {"role": system | user | assistant, "content": text}. Raises NodeError.
+
+        `purpose`: answer, memory_selection, decision, retry. `on_text` is told each further piece of the text as it
+        comes; without it the answer is not streamed.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A model's answer."""
+    """A model's answer. `cut`: it ends early because the model's limit was reached."""
 
     text: str
     usage: Usage
     model: str
+    tool_outputs: Sequence[ToolOutput] = ()
+    cut: bool = False
 
 
 class Log(Protocol):
@@ -304,6 +345,9 @@ class Context(Protocol):
 
     def log(self, level: str, message: str, **fields: Any) -> None:
         """A line in the run's journal."""
+
+    def say(self, piece: str) -> None:
+        """More of the text this node is making, for those who watch. The output is what counts."""
 
 
 @dataclass(frozen=True, slots=True)

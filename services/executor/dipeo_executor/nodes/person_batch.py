@@ -1,9 +1,12 @@
 """A person_job for each item of a list. (node contract 6.7, engine contract 4.10)"""
 
 import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from dipeo_executor.llm import retrying
 from dipeo_executor.nodes import base
 from dipeo_executor.templates import unwrap
 
@@ -27,14 +30,28 @@ async def run(inputs: base.Inputs, key: str, at_once: int, one: One, ctx: base.C
     async def run_one(index: int, item: Any) -> base.Output | base.NodeError:
         given = {**others, "default": item, "_batch_index": index, "_batch_total": len(items)}
         async with gate:
-            try:
-                return await one(given, str(index))
-            except base.NodeError as error:
-                return error
+            return await _tried(given, index, one, ctx)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run_one(index, item)) for index, item in enumerate(items)]
     return _collected(items, [task.result() for task in tasks])
+
+
+async def _tried(given: base.Inputs, index: int, one: One, ctx: base.Context) -> base.Output | base.NodeError:
+    """One item. What a service refuses for now is asked again here: another attempt at the node would ask for all."""
+    began, tries = time.monotonic(), 0
+    while True:
+        tries += 1
+        try:
+            return await one(given, str(index))
+        except base.NodeError as error:
+            luck = random.Random(f"{ctx.idempotency_key}/{index}/{tries}").random()
+            spent_s = time.monotonic() - began
+            wait = retrying.wait_s(None, error, error.kind, failed=tries, spent_s=spent_s, luck=luck)
+            if wait is None:
+                return error
+            ctx.log("warning", f"item {index}: {error}; asking again in {wait:.1f} s (attempt {tries + 1})")
+            await asyncio.sleep(wait)
 
 
 def _items(inputs: base.Inputs, key: str) -> list[Any] | None:
@@ -58,6 +75,9 @@ def _collected(items: list[Any], ended: list[base.Output | base.NodeError]) -> b
         for index, it in enumerate(ended)
         if isinstance(it, base.NodeError)
     ]
+    fatal = next((it for it in ended if isinstance(it, base.NodeError) and it.code != base.NodeError.code), None)
+    if fatal is not None:
+        raise fatal
     if errors and not outputs:
         first = errors[0]
         raise base.NodeError(f"all {len(items)} items failed; the first: {first['error']}", kind=first["error_type"])

@@ -1,18 +1,19 @@
 """person_job: asks a person (a model with a system prompt) and remembers the exchange. (node contract 6)"""
 
-import json
+import base64
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from dipeo_executor import templates
-from dipeo_executor.llm import conversation, memory, persons, structured
+from dipeo_executor.llm import conversation, formats, memory, persons, selector, structured
 from dipeo_executor.nodes import base, person_batch
 from dipeo_executor.program import Edge, Person
 
+IMAGES = "files/results/images"  # where made images go
 TOOL_WORDS = {"image": "image_generation", "websearch": "web_search_preview"}
 
 
@@ -23,8 +24,15 @@ class Tool(BaseModel):
     enabled: bool = True
     config: dict[str, Any] | None = None
 
+    @property
+    def for_model(self) -> base.ModelTool:
+        kind: Any = self.type.removesuffix("_preview")
+        return base.ModelTool(kind, self.config or {})
+
 
 class Props(base.Props):
+    default_timeout_s: ClassVar[float | None] = None  # every model call has a limit of its own
+
     person: str = Field(min_length=1)
     default_prompt: str = Field(default="", validation_alias=AliasChoices("default_prompt", "defaultPrompt", "prompt"))
     first_only_prompt: str = ""
@@ -39,6 +47,7 @@ class Props(base.Props):
     tools: list[Tool] = Field(default_factory=list)
     text_format: str | dict[str, Any] = ""
     text_format_file: str = ""
+    resolved_text_format: str = ""  # the text of text_format_file, captured when the diagram is loaded
     batch: bool = False
     batch_input_key: str = "items"
     batch_parallel: bool = True
@@ -68,14 +77,8 @@ class PromptMissing(base.NodeError):
     """There is nothing to ask."""
 
 
-class FormatUnusable(base.NodeError):
-    """text_format is not a JSON Schema."""
-
-
 async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Output:
     """The value is the answer's text, or with text_format the JSON object in it; of a batch, all of them."""
-    if any(tool.enabled for tool in props.tools):
-        ctx.log("warning", "tools are not sent to the model yet; it answers without them")
     person = persons.find(ctx.persons, props.person)
     if not props.batch:
         return await _answer(props, person, inputs, "", ctx)
@@ -104,70 +107,102 @@ async def _answer(props: Props, person: Person, inputs: base.Inputs, item: str, 
         ctx.log("warning", "the prompt is empty after filling it in; the model is not asked")
         return base.Output("", meta={"person_id": person.id, "skipped": True})
     schema = _schema(props, ctx)
+    tools = [tool.for_model for tool in props.tools if tool.enabled]
     arrived = conversation.arrived(inputs, ctx.history, person.id, ctx.node.id)
     seen = [*ctx.history, *arrived]
-    selection = memory.select(seen, person.id, props.memorize_to, props.at_most, props.ignore_person)
-    if not selection.by_rule:
-        ctx.log("warning", "memorize_to as free text keeps the whole conversation until a model can select from it")
-    answer = await structured.ask(person, persons.chat(person, selection.messages, prompt), schema, ctx)
+    selected, selecting = await _remembered(props, person, seen, inputs, ctx)
+    talk = persons.chat(person, selected, prompt)
+    answer = await structured.ask(person, talk, schema, ctx, tools=tools, streamed=not item)
     exchange = conversation.exchange(person.id, prompt, answer.text, answer.usage, ctx, item)
     remembered = None
     if props.memorize_to.strip() or props.at_most or props.ignore_person.strip():
         remembered = {
-            "selected_count": len(selection.messages),
+            "selected_count": len(selected),
             "total_messages": len(seen) + len(exchange),
             "criteria": props.memorize_to or None,
             "at_most": props.at_most,
         }
     return base.Output(
         answer.text if answer.parsed is None else answer.parsed,
-        conversation=_payload(person, [*selection.messages, *exchange], ctx.outgoing),
+        conversation=_payload(person, [*selected, *exchange], ctx.outgoing),
         meta={
             "person_id": person.id,
             "conversation_id": None,
             "model": answer.model,
-            "llm_usage": _usage_meta(answer.usage),
+            "llm_usage": _usage_meta(selecting + answer.usage),
             "memory_selection": remembered,
             "preview": answer.text[:200],
             "is_structured": answer.parsed is not None,
-        },
+        }
+        | _tool_outputs(answer.tool_outputs, ctx, item),
         messages=[*arrived, *exchange],
-        usage=answer.usage,
+        usage=selecting + answer.usage,
         model=answer.model,
     )
 
 
+async def _remembered(
+    props: Props, person: Person, seen: Sequence[base.Message], inputs: base.Inputs, ctx: base.Context
+) -> tuple[Sequence[base.Message], base.Usage]:
+    """What the person remembers, and what choosing it cost: a criterion in words is a model's to judge."""
+    criteria = props.memorize_to.strip()
+    at_most = props.at_most if memory.is_rule(criteria) else None
+    selection = memory.select(seen, person.id, criteria, at_most, props.ignore_person)
+    if memory.is_rule(criteria):
+        return selection, base.Usage()
+    task = _rendered(_default_prompt(props) or _first_prompt(props), inputs, ctx)
+    chosen = await selector.select(selection, person, criteria, props.at_most, task.text, ctx)
+    return chosen.messages, chosen.usage
+
+
+def _first_prompt(props: Props) -> str:
+    """A file beats the inline text."""
+    return props.resolved_first_prompt or props.first_only_prompt
+
+
+def _default_prompt(props: Props) -> str:
+    return props.resolved_prompt or props.default_prompt
+
+
 def _prompt(props: Props, inputs: base.Inputs, ctx: base.Context) -> str:
-    """The text to ask: files beat inline, the first prompt is for the first run, or for all when it is the only one."""
-    first = props.resolved_first_prompt or props.first_only_prompt
-    default = props.resolved_prompt or props.default_prompt
+    """The text to ask: the first prompt is for the first run, or for all when it is the only one."""
+    first, default = _first_prompt(props), _default_prompt(props)
     chosen = first if first and (ctx.first_run or not default) else default
     if not chosen:
         raise PromptMissing("there is no prompt: give default_prompt, first_only_prompt or prompt_file")
-    scopes = templates.scopes_of(inputs, ctx.variables, ctx.custom_data)
-    try:
-        filled = templates.render(chosen, scopes)
-    except templates.TemplateError as error:
-        raise base.NodeError(f"prompt: {error}") from error
+    filled = _rendered(chosen, inputs, ctx)
     if filled.missing:
         ctx.log("warning", f"the prompt names {', '.join(filled.missing)}, for which there is no value")
     return filled.text
 
 
+def _rendered(prompt: str, inputs: base.Inputs, ctx: base.Context) -> templates.Rendered:
+    try:
+        return templates.render(prompt, templates.scopes_of(inputs, ctx.variables, ctx.custom_data))
+    except templates.TemplateError as error:
+        raise base.NodeError(f"prompt: {error}") from error
+
+
 def _schema(props: Props, ctx: base.Context) -> dict[str, Any] | None:
-    text = ctx.files.read_text(props.text_format_file) if props.text_format_file else props.text_format
-    if not text:
-        return None
-    if isinstance(text, str):
-        try:
-            text = json.loads(text)
-        except ValueError:
-            raise FormatUnusable(
-                "text_format must be a JSON Schema (a map, or its JSON text); Python source is not run yet"
-            ) from None
-    if not isinstance(text, dict):
-        raise FormatUnusable(f"text_format must be a JSON Schema, not a {type(text).__name__}")
-    return text
+    file = props.text_format_file
+    text = props.resolved_text_format or (ctx.files.read_text(file) if file else props.text_format)
+    try:
+        return formats.schema_of(text)
+    except structured.SchemaUnusable as error:
+        raise structured.SchemaUnusable(f"{'text_format_file' if file else 'text_format'}: {error}") from error
+
+
+def _tool_outputs(outputs: Sequence[base.ToolOutput], ctx: base.Context, item: str) -> dict[str, Any]:
+    """For the meta, where they stay small: an image goes into a file of the project."""
+    shown: list[dict[str, Any]] = []
+    for number, it in enumerate(outputs):
+        result = it.result
+        if it.type == "image_generation":
+            name = f"{IMAGES}/{ctx.execution_id}/{ctx.node.id}-{ctx.iteration}-{item or 0}-{number}.{result['format']}"
+            ctx.files.write_bytes(name, base64.b64decode(result["image_data"]))
+            result = {"file": name, **{key: value for key, value in result.items() if key != "image_data"}}
+        shown.append({"type": it.type, "result": result})
+    return {"tool_outputs": shown} if shown else {}
 
 
 def _payload(person: Person, messages: list[base.Message], outgoing: Sequence[Edge]) -> dict[str, Any] | None:

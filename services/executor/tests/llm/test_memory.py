@@ -1,7 +1,7 @@
 import pytest
 from fakes import ADA, BEN, shared_table
 
-from dipeo_executor.llm.memory import select
+from dipeo_executor.llm.memory import is_rule, select
 from dipeo_executor.llm.persons import chat, find, service_name
 from dipeo_executor.nodes.base import Message, NodeError
 
@@ -14,7 +14,7 @@ TALK = tuple(
 
 
 def kept(words="", at_most=None, ignore=""):
-    return [message.id for message in select(TALK, "Ada", words, at_most, ignore).messages]
+    return [message.id for message in select(TALK, "Ada", words, at_most, ignore)]
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,12 @@ def kept(words="", at_most=None, ignore=""):
 )
 def test_words_are_fixed_rules(words, ids):
     assert kept(words) == ids
-    assert select(TALK, "Ada", words, None, "").by_rule
+    assert is_rule(words)
 
 
-def test_free_text_keeps_all_and_is_no_rule():
-    selection = select(TALK, "Ada", "what was decided", 2, "")
-    assert [message.id for message in selection.messages] == ["m3", "m4"]
-    assert not selection.by_rule
+def test_free_text_is_no_rule_and_leaves_everything_to_judge():
+    assert not is_rule("what was decided")
+    assert kept("what was decided") == kept()
 
 
 def test_the_newest_win_and_ignored_persons_go_first():
@@ -57,7 +56,7 @@ def test_recorded_filters_keep_the_same_messages_but_for_what_ignored_persons_we
         selection = select(messages, "Ada", "", None, given.get("ignore", ""))
         ignored = [name.strip() for name in given.get("ignore", "").split(",")]
         told = {message.id for message in messages if message.to_id in ignored and message.to_id != "system"}
-        assert [message.id for message in selection.messages] == [it for it in row["out"]["kept"] if it not in told]
+        assert [message.id for message in selection] == [it for it in row["out"]["kept"] if it not in told]
 
 
 def test_what_others_said_is_a_users_words_and_empty_messages_are_left_out():

@@ -3,6 +3,7 @@ import json
 import pytest
 from fakes import ADA
 
+from dipeo_executor.llm.call import Call
 from dipeo_executor.llm.errors import KeyMissing, RateLimited, RequestRefused, ServiceDown
 from dipeo_executor.llm.mock import Mock
 from dipeo_executor.llm.models import Models
@@ -68,16 +69,29 @@ async def test_a_status_fails_as_that_status_of_a_service_does(status, error):
     assert caught.value.kind == error.__name__
 
 
-async def test_the_mock_answers_for_everybody_when_asked_to():
-    someone = Person("P", "P", "anthropic", "claude", "k")
-    assert (await Models(True, {}).complete(someone, said("hi"))).text == "echo: hi"
-    assert (await Models(False, {}).complete(ADA, said("hi"))).text == "echo: hi"
-
-
 @pytest.mark.parametrize(
-    ("service", "words"), [("anthropic", "not supported yet"), ("deepthought", "known are openai")]
+    ("service", "words"), [("claude-code", "not supported yet"), ("deepthought", "known are openai")]
 )
 async def test_a_service_that_is_not_there_is_named(service, words):
     with pytest.raises(NodeError, match=words) as caught:
-        await Models(False, {}).complete(Person("P", "Pia", service, "m", "k"), said("hi"))
+        await Models({}).answer(Call(Person("P", "Pia", service, "m", "k"), said("hi")))
     assert "Pia" in str(caught.value)
+
+
+async def test_a_streamed_answer_comes_in_words_that_make_the_whole():
+    pieces: list[str] = []
+    reply = await Mock().complete(ADA, said("[[reply a poem of  rain]] [[latency 4]]"), on_text=pieces.append)
+    assert pieces == ["a", " poem", " of", "  rain"] and "".join(pieces) == reply.text
+
+
+async def test_a_broken_stream_fails_half_way():
+    pieces: list[str] = []
+    with pytest.raises(ServiceDown, match="broke off"):
+        await Mock().complete(ADA, said("[[reply one two three four]] [[break]]"), on_text=pieces.append)
+    assert pieces == ["one", " two"]
+
+
+async def test_asked_to_select_memories_it_keeps_all():
+    asked = "MESSAGES:\n[a1] system: [[reply no]]\n[b2] Ada: yes\n"
+    reply = await Mock().complete(ADA, said(asked), purpose="memory_selection")
+    assert json.loads(reply.text) == {"message_ids": ["a1", "b2"]}

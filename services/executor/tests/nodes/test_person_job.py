@@ -120,11 +120,30 @@ async def test_case_46_an_answer_that_is_no_object_is_asked_for_once_more_then_a
         await run(person_job, ask(text_format=SCHEMA), {}, context(tmp_path, llm=ScriptedLlm(["[1]", "hello"])))
 
 
-async def test_python_source_as_text_format_is_refused_without_asking(tmp_path):
+async def test_pydantic_source_as_text_format_is_read_and_sent_as_its_schema(tmp_path):
+    llm = ScriptedLlm(['{"word": "tea"}'])
+    source = "class Answer(BaseModel):\n    word: str"
+    out = await run(person_job, ask(text_format=source), {}, context(tmp_path, llm=llm))
+    assert out.value == {"word": "tea"}
+    assert llm.calls[0]["schema"]["properties"] == {"word": {"type": "string"}}
+
+
+async def test_other_source_as_text_format_is_refused_without_asking(tmp_path):
     llm = ScriptedLlm()
-    with pytest.raises(NodeError, match="JSON Schema"):
-        await run(person_job, ask(text_format="class Answer(BaseModel): ..."), {}, context(tmp_path, llm=llm))
+    with pytest.raises(NodeError, match="text_format: it must be a JSON Schema"):
+        await run(person_job, ask(text_format="import os; os.system('x')"), {}, context(tmp_path, llm=llm))
     assert llm.calls == []
+
+
+async def test_an_answer_that_does_not_fit_the_schema_is_asked_for_again_once(tmp_path):
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    llm = ScriptedLlm(['{"n": "three"}', '{"n": 3}'])
+    out = await run(person_job, ask(text_format=schema), {}, context(tmp_path, llm=llm))
+    assert out.value == {"n": 3} and out.usage == Usage(6, 4, 2)
+    assert "answer['n']" in llm.calls[1]["messages"][-1]["content"] and llm.calls[1]["purpose"] == "retry"
+    with pytest.raises(NodeError, match="asked twice"):
+        refused = ScriptedLlm(['{"n": "three"}', '{"m": 3}'])
+        await run(person_job, ask(text_format=schema), {}, context(tmp_path, llm=refused))
 
 
 async def test_pj_7_a_failing_model_fails_the_node(tmp_path):
@@ -158,12 +177,37 @@ async def test_case_38_at_most_and_ignore_person_work_without_memorize_to(tmp_pa
     assert sent(llm)[1:] == [("assistant", "ada says"), ("user", "Go on")]
 
 
-async def test_free_text_keeps_everything_and_says_so(tmp_path):
-    llm = ScriptedLlm()
+async def test_a_criterion_in_words_is_judged_by_the_persons_own_model(tmp_path):
+    llm = ScriptedLlm(['{"message_ids": ["m4", "m1", "m2"]}', "fine"])
     ctx = context(tmp_path, llm=llm, history=TALK)
-    await run(person_job, ask(memorize_to="what matters"), {}, ctx)
-    assert len(sent(llm)) == 6
-    assert "memorize_to" in ctx.warnings[0]
+    out = await run(person_job, ask(memorize_to="what matters", at_most=2), {}, ctx)
+    asked = llm.calls[0]
+    assert (asked["purpose"], asked["temperature"]) == ("memory_selection", 0)
+    assert "[m1] system: ask ada" in asked["messages"][0]["content"] and "Go on" in asked["messages"][0]["content"]
+    assert sent(llm, 1)[1:] == [("assistant", "ada says"), ("user", "ben says"), ("user", "Go on")]
+    assert out.usage == Usage(6, 4, 2), "the selection counts"
+    assert out.meta["memory_selection"]["selected_count"] == 2
+
+
+async def test_without_candidates_no_model_is_asked_to_select(tmp_path):
+    llm = ScriptedLlm()
+    await run(person_job, ask(memorize_to="what matters"), {}, context(tmp_path, llm=llm))
+    assert len(llm.calls) == 1
+
+
+async def test_the_answer_is_told_as_it_comes_and_a_structured_one_is_not(tmp_path):
+    ctx = context(tmp_path)
+    out = await run(person_job, ask(), {}, ctx)
+    assert "".join(ctx.said) == out.value
+    quiet = context(tmp_path)
+    await run(person_job, ask(text_format={"type": "object"}), {}, quiet)
+    assert quiet.said == []
+
+
+async def test_tools_go_to_the_model_under_one_name_each(tmp_path):
+    llm = ScriptedLlm()
+    await run(person_job, ask(tools="websearch, image"), {}, context(tmp_path, llm=llm))
+    assert [tool.type for tool in llm.calls[0]["tools"]] == ["web_search", "image_generation"]
 
 
 async def test_case_54_the_input_beats_the_variable(tmp_path):

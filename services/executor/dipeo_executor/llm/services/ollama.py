@@ -1,0 +1,44 @@
+"""Ollama, through its OpenAI-compatible endpoint. Models are never pulled: a missing one is the user's to fetch."""
+
+from typing import TYPE_CHECKING
+
+from dipeo_executor.llm.services.service import Access, Service
+
+if TYPE_CHECKING:
+    import httpx2
+    from pydantic_ai.models.ollama import OllamaModel
+
+
+def _preload() -> None:
+    import pydantic_ai.models.ollama
+    import pydantic_ai.providers.ollama  # noqa: F401
+
+
+def _chat(model: str, access: Access, http: "httpx2.AsyncClient") -> "OllamaModel":
+    from pydantic_ai.models.ollama import OllamaModel
+    from pydantic_ai.providers.ollama import OllamaProvider
+
+    address = f"{address_of(access.base_url)}/v1"
+    return OllamaModel(model, provider=OllamaProvider(base_url=address, api_key=access.key or None, http_client=http))
+
+
+def address_of(host: str) -> str:
+    """OLLAMA_HOST as Ollama itself reads it: "host", "host:port", ":port" or a URL; 0.0.0.0 is where it listens."""
+    scheme, _, rest = host.strip().rpartition("://")
+    place, _, path = rest.partition("/")
+    name, _, port = place.partition(":") if not place.startswith("[") else (place, "", "")
+    name = "127.0.0.1" if name in ("", "0.0.0.0") else name
+    port = port or {"": "11434", "http": "80", "https": "443"}.get(scheme, "")
+    return f"{scheme or 'http'}://{name}{f':{port}' if port else ''}/{path}".rstrip("/").removesuffix("/v1")
+
+
+SERVICE = Service(
+    "ollama",
+    _chat,
+    _preload,
+    key_variables=("OLLAMA_API_KEY",),
+    base_url_variable="OLLAMA_HOST",
+    base_url="127.0.0.1:11434",
+    needs_key=False,
+    takes_base_url=True,
+)
