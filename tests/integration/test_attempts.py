@@ -6,6 +6,9 @@ import json
 from house import House, house
 from lightly import light
 
+from dipeo_kit import ids, rpc
+from dipeo_protos.store.v1 import store_pb2
+
 FLAKY = """
 - {label: S, type: start}
 - label: A
@@ -139,3 +142,11 @@ async def test_a_half_done_batch_goes_on_in_another_executor(tmp_path):
     assert done.status == "completed" and [one["output"] for one in done.result] == list(range(8))
     ran = (tmp_path / "ran").read_text().split()
     assert set(ran) == {str(n) for n in range(8)} and all(ran.count(str(n)) == 1 for n in range(3))
+
+
+async def test_a_run_that_cannot_be_rebuilt_fails_instead_of_running_for_ever(home: House):
+    create = store_pb2.CreateExecutionRequest(execution_id=ids.new_execution_id(), source=b"{}", origin="test")
+    created = await rpc.call(home.store.CreateExecution, create)
+    done = await asyncio.wait_for(home.follow(created.execution.execution_id), 20)
+    assert done.status == "failed" and done.execution.error.code == "internal"
+    assert "cannot be continued" in done.execution.error.message
