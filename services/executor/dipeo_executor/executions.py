@@ -8,8 +8,8 @@ from os import getpid
 from random import SystemRandom
 from typing import Any
 
+from dipeo_executor import observed, values, wire
 from dipeo_executor import options as run_options
-from dipeo_executor import values, wire
 from dipeo_executor.bundle import Bundle
 from dipeo_executor.compiler import compile_bundle
 from dipeo_executor.engine import events as ev
@@ -23,7 +23,7 @@ from dipeo_executor.options import Options
 from dipeo_executor.program import Program
 from dipeo_executor.runner import Claim, Run, Tools
 from dipeo_executor.sandbox import Sandbox
-from dipeo_kit import logs, rpc, telemetry
+from dipeo_kit import logs, rpc
 from dipeo_protos.store.v1 import store_pb2, store_pb2_grpc
 
 log = logs.get(__name__)
@@ -89,14 +89,20 @@ class Executions:
     def _spawn(self, execution_id: str, run: Run | None, work: Any) -> None:
         task = asyncio.create_task(work, name=execution_id)
         self._runs[execution_id] = (run, task)
+        self._tell()
 
         def ended(done: asyncio.Task[None]) -> None:
             if self._runs.get(execution_id, (None, None))[1] is done:
                 del self._runs[execution_id]
                 self._early.pop(execution_id, None)
+                self._tell()
                 self.on_free()
 
         task.add_done_callback(ended)
+
+    def _tell(self) -> None:
+        observed.held.set(len(self._runs))
+        observed.slots.set(self.free_slots)
 
     def _tools(self, execution_id: str, program: Program, options: Options) -> Tools:
         house = self.house
@@ -109,7 +115,7 @@ class Executions:
         """The boundary around a run: whatever happens inside, the journal gets an end or somebody else the run."""
         execution_id = run.claim.execution_id
         try:
-            with telemetry.span("run", {"dipeo.execution.id": execution_id}, parent=parent):
+            with observed.run(execution_id, run.state, parent) as run.trace_parent:
                 await run.drive(first)
         except (AppendRefused, StoreLost) as error:
             log.warning("run.lost", execution_id=execution_id, reason=error.reason, error=str(error))

@@ -37,15 +37,25 @@ class Journal:
         self._arrived = asyncio.Event()
 
     async def append(
-        self, execution_id: str, *, fence: int, expected_seq: int, events: Sequence[events_pb2.Event]
+        self,
+        execution_id: str,
+        *,
+        fence: int,
+        expected_seq: int,
+        events: Sequence[events_pb2.Event],
+        trace_parent: str = "",
     ) -> int:
-        """Make events durable; returns the new head seq.
+        """Make events durable, as a part of the trace given; returns the new head seq.
 
         Raises AppendRefused (FENCED, SEQ_MISMATCH, TERMINAL …), StoreLost when no store answers for too long.
         """
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         append = store_pb2.ExecutionAppend(
-            execution_id=execution_id, fence=fence, expected_seq=expected_seq, events=events
+            execution_id=execution_id,
+            fence=fence,
+            expected_seq=expected_seq,
+            events=events,
+            trace_parent=trace_parent,
         )
         self._waiting.append(_Waiting(append, done))
         self._arrived.set()

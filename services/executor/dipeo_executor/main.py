@@ -17,7 +17,8 @@ from dipeo_executor.journal import open_journal
 from dipeo_executor.sandbox import Limits, Sandbox
 from dipeo_executor.service import ExecutorService
 from dipeo_executor.session import Session
-from dipeo_kit import logs, process, rpc
+from dipeo_kit import logs, process, rpc, telemetry
+from dipeo_kit.errors import DipeoError
 from dipeo_kit.settings import ServiceSettings
 from dipeo_protos.executor.v1 import executor_pb2_grpc
 from dipeo_protos.store.v1 import store_pb2_grpc
@@ -45,6 +46,7 @@ class Settings(ServiceSettings):
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[str]:
     """The executor service; yields the address it listens on. Code workers start first: they must not inherit gRPC."""
+    rpc.use_secret(settings.grpc_secret_file)
     base = settings.base_dir.resolve()
     async with AsyncExitStack() as stack:
         limits = Limits(memory_bytes=settings.code_memory_mib * 2**20)
@@ -85,7 +87,11 @@ async def _main() -> None:
 
 
 def main() -> None:
-    asyncio.run(_main())
+    try:
+        with telemetry.exporting("dipeo-executor"):
+            asyncio.run(_main())
+    except DipeoError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dipeo_executor import wire
+from dipeo_executor import observed, wire
 from dipeo_executor.attempts import attempt, failure_of, timed_out
 from dipeo_executor.budget import Budget
 from dipeo_executor.context import NodeContext
@@ -24,7 +24,7 @@ from dipeo_executor.journal import Journal
 from dipeo_executor.nodes.base import Answer, Files, Http, Llm
 from dipeo_executor.options import Options
 from dipeo_executor.sandbox import ExecutionWorkers
-from dipeo_kit import ids, logs, telemetry
+from dipeo_kit import ids, logs
 from dipeo_kit.errors import DipeoError
 from dipeo_protos.store.v1 import store_pb2
 
@@ -60,6 +60,7 @@ class Run:
     def __init__(self, claim: Claim, state: State, options: Options, tools: Tools) -> None:
         self.claim, self.state, self.options, self.tools = claim, state, options, tools
         self.budget = Budget(options.timeout_s)
+        self.trace_parent = ""  # W3C, of the span around this run
         self._head_seq = claim.head_seq
         self._names = wire.Names(state.root.program)
         self._inbox: list[ev.Event] = []
@@ -134,7 +135,11 @@ class Run:
         pbs = [wire.to_pb(event, self._names, event_id=ids.new_hex(), at=now) for event in events]
         claim = self.claim
         self._head_seq = await self.tools.journal.append(
-            claim.execution_id, fence=claim.fence, expected_seq=self._head_seq, events=pbs
+            claim.execution_id,
+            fence=claim.fence,
+            expected_seq=self._head_seq,
+            events=pbs,
+            trace_parent=self.trace_parent,
         )
 
     async def _next(self) -> None:
@@ -215,15 +220,11 @@ class Run:
             self.state, frame, index, run, self.claim.execution_id, tools.files, tools.workers, tools.llm, tools.http,
             self._note, self._ask,
         )  # fmt: skip
-        attributes = {
-            "dipeo.node.id": path,
-            "dipeo.node.type": node.type,
-            "dipeo.execution.id": self.claim.execution_id,
-        }
-        with telemetry.span(f"node {node.label or node.id}", attributes):
+        with observed.node(self.claim.execution_id, path, node, run) as failed_with:
             try:
                 self._put(*await attempt(path, node, run, context))
             except Exception as error:  # noqa: BLE001 the boundary around a node; failure_of logs what is our mistake
+                failed_with(error)
                 self._fail(path, failure_of(error, path))
 
     def _fail(self, path: str, failure: ev.Failure) -> None:

@@ -1,4 +1,4 @@
-"""The routes: /graphql over HTTP and WebSocket, /health, /ready."""
+"""The routes: /graphql over HTTP and WebSocket, /health, /ready, /metrics."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
+from dipeo_gateway import observed
 from dipeo_gateway.backend import Backend
 from dipeo_gateway.context import Activity, Context
 from dipeo_gateway.edge import Edge, Rules, error_body
@@ -41,6 +42,10 @@ def build(backend: Backend, activity: Activity, rules: Rules, *, base: str, intr
         checks = await backend.health()
         up = all(checks.values())
         return JSONResponse({"status": "ready" if up else "unavailable", "checks": checks}, 200 if up else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(observed.prometheus_text(), media_type="text/plain; version=0.0.4")
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:

@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dipeo_gateway import observed
 from dipeo_gateway.context import Activity
 from dipeo_kit import errors, ids, telemetry
 
@@ -77,7 +78,8 @@ class Edge:
             if not self._rules.host_allowed(headers.get("host", "")):
                 await _refuse(403, errors.Forbidden("this host name is not served here"), scope, receive, send)
             else:
-                await self._app(scope, receive, _with_request_id(send, request_id))
+                with observed.request(scope, _with_request_id(send, request_id)) as sent:
+                    await self._app(scope, receive, sent)
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)

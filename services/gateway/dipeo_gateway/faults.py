@@ -4,7 +4,7 @@ import structlog
 from graphql import GraphQLError
 from strawberry.extensions import MaskErrors
 
-from dipeo_kit import errors, logs
+from dipeo_kit import errors, logs, telemetry
 
 log = logs.get(__name__)
 
@@ -46,7 +46,7 @@ class CodedErrors(MaskErrors):
             source=error.source,
             positions=error.positions,
             path=error.path,
-            extensions={**extensions, "request_id": request_id()},
+            extensions={**extensions, "request_id": request_id(), **telemetry.trace_ids()},
         )
 
 

@@ -17,7 +17,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from dipeo_gateway import app, backend, edge
 from dipeo_gateway.context import Activity
-from dipeo_kit import errors, logs, process
+from dipeo_kit import errors, logs, process, rpc, telemetry
 from dipeo_kit.settings import ServiceSettings
 
 log = logs.get(__name__)
@@ -62,6 +62,7 @@ class Running:
 @asynccontextmanager
 async def running(settings: Settings, *, listen_socket: socket.socket | None = None) -> AsyncIterator[Running]:
     """The gateway, inside the caller's event loop. Raises BadInput: unsafe settings; Unavailable: the port is taken."""
+    rpc.use_secret(settings.grpc_secret_file)
     token = _token(settings)
     listener = listen_socket or _listen(settings.listen)
     try:
@@ -189,7 +190,8 @@ def main() -> None:
     settings = Settings.load()
     logs.configure(settings.log_level, service="gateway")
     try:
-        asyncio.run(_serve_until_stopped(settings))
+        with telemetry.exporting("dipeo-gateway"):
+            asyncio.run(_serve_until_stopped(settings))
     except errors.DipeoError as error:
         raise SystemExit(f"error: {error}") from None
 

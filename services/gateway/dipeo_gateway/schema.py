@@ -29,6 +29,7 @@ from strawberry.types.nodes import Selection
 from dipeo_gateway import executions, follow, mutations, submit, version, wire
 from dipeo_gateway.context import Context
 from dipeo_gateway.faults import CodedErrors
+from dipeo_gateway.observed import NamedSpans
 from dipeo_gateway.types import (
     JSON,
     DiagramFormatGraphQL,
@@ -174,6 +175,7 @@ def build_schema(*, introspection: bool) -> Schema:
         config=StrawberryConfig(auto_camel_case=False),
         extensions=[
             CodedErrors,
+            NamedSpans,
             lambda: AddValidationRules(limits),
             lambda: MaxTokensLimiter(MAX_TOKENS),
             _ParserCache,

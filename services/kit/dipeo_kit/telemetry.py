@@ -1,12 +1,15 @@
 """OpenTelemetry hooks: the API only, so a no-op unless `exporting` installs the SDK. W3C trace context in and out."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from opentelemetry import context, metrics, propagate, trace
 from opentelemetry.trace import Span, SpanKind
 from opentelemetry.util.types import AttributeValue
+
+Attributes: TypeAlias = Mapping[str, AttributeValue]
 
 _tracer = trace.get_tracer("dipeo")
 _meter = metrics.get_meter("dipeo")
@@ -33,7 +36,7 @@ def exporting(service: str) -> Iterator[None]:
 @contextmanager
 def span(
     name: str,
-    attributes: Mapping[str, AttributeValue] | None = None,
+    attributes: Attributes | None = None,
     *,
     parent: str = "",
     kind: SpanKind = SpanKind.INTERNAL,
@@ -44,6 +47,12 @@ def span(
         name, context=propagate.extract(carrier) if carrier else None, attributes=attributes, kind=kind
     ) as it:
         yield it
+
+
+def past_span(name: str, attributes: Attributes, *, parent: str, started_ns: int) -> None:
+    """A span that ends now and is known only now. `parent` is a W3C traceparent; `started_ns` Unix time."""
+    carrier = propagate.extract({"traceparent": parent})
+    _tracer.start_span(name, context=carrier, attributes=attributes, start_time=started_ns).end()
 
 
 @contextmanager
@@ -92,10 +101,6 @@ def counter(name: str, unit: str, description: str) -> metrics.Counter:
     return _meter.create_counter(name, unit, description)
 
 
-def gauge(name: str, unit: str, description: str, read: Callable[[], int | float]) -> None:
-    """A number that is read whenever metrics are collected, on the collector's thread."""
-
-    def observe(_: metrics.CallbackOptions) -> list[metrics.Observation]:
-        return [metrics.Observation(read())]
-
-    _meter.create_observable_gauge(name, [observe], unit, description)
+def level(name: str, unit: str, description: str) -> "metrics._Gauge":
+    """A number that is told whenever it changes."""
+    return _meter.create_gauge(name, unit, description)

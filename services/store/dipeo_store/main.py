@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from dipeo_kit import logs, process, rpc
+from dipeo_kit import logs, process, rpc, telemetry
 from dipeo_kit.errors import DipeoError
 from dipeo_kit.settings import ServiceSettings
 from dipeo_protos.store.v1 import store_pb2_grpc
@@ -58,6 +58,7 @@ def now_us() -> int:
 @asynccontextmanager
 async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator[str]:
     """The whole service; yields the address it listens on. Raises Unavailable with a sentence for people."""
+    rpc.use_secret(settings.grpc_secret_file)
     watchers = Watchers(settings.watch_queue)
     async with open_sqlite(
         settings.file, publish=watchers.publish, clock=clock, max_attempts=settings.max_attempts
@@ -93,6 +94,7 @@ def main() -> None:
     settings = Settings.load()
     logs.configure(settings.log_level, service="store")
     try:
-        asyncio.run(_serve(settings))
+        with telemetry.exporting("dipeo-store"):
+            asyncio.run(_serve(settings))
     except DipeoError as error:
         sys.exit(f"dipeo-store: {error}")

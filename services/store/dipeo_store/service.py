@@ -1,6 +1,7 @@
 """dipeo.store.v1.StoreService on the wire: convert, call, convert. Rules: journal.py. SQL: backends/."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from dipeo_kit.errors import BadInput, Overloaded, Unavailable
 from dipeo_kit.rpc import MAX_MESSAGE_BYTES
 from dipeo_protos.store.v1 import store_pb2 as pb
 from dipeo_protos.store.v1 import store_pb2_grpc
-from dipeo_store import wire
+from dipeo_store import observed, wire
 from dipeo_store.backends import Backend, Clock
 from dipeo_store.model import Append, Execution, Signal, Work
 from dipeo_store.sessions import ExecutorSession, Sessions
@@ -91,7 +92,10 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         self._appending.add(task)
         try:
             async for request in request_iterator:
-                yield await self._append(request)
+                started_ns = time.time_ns()
+                response = await self._append(request)
+                observed.appended(request, response, started_ns)
+                yield response
         except asyncio.CancelledError:
             if not self._stopping:
                 raise

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from dipeo_kit import ids, logs
 from dipeo_kit.errors import DipeoError, Unavailable
+from dipeo_store import observed
 from dipeo_store.backends import Backend, Clock
 from dipeo_store.errors import SessionLost
 from dipeo_store.model import Signal, Work
@@ -78,6 +79,7 @@ class Sessions:
         await self._backend.open_session(session_id, executor, version)
         session = ExecutorSession(session_id, executor, self._late, self._lost_s)
         self._alive[session_id] = session
+        observed.sessions.set(len(self._alive))
         log.info("session.opened", session_id=session_id, executor=executor)
         return session
 
@@ -119,6 +121,7 @@ class Sessions:
     def _end(self, session: ExecutorSession, *, lost: bool) -> None:
         if self._alive.pop(session.session_id, None) is None:
             return
+        observed.sessions.set(len(self._alive))
         session.quiet()
         session.outbox.put_nowait(None)
         log.info("session.ended", session_id=session.session_id, executor=session.executor, lost=lost)

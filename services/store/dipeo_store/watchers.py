@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
 from dipeo_kit.errors import Unavailable
+from dipeo_store import observed
 from dipeo_store.backends import Backend
 from dipeo_store.errors import SlowReader
 from dipeo_store.journal import ends_execution
@@ -100,9 +101,11 @@ class Watchers:
             raise Unavailable("the store is stopping; watch again")
         watcher = _Watcher(self._limit)
         self._watchers[execution_id].add(watcher)
+        observed.watches.set(sum(map(len, self._watchers.values())))
         try:
             yield watcher
         finally:
             self._watchers[execution_id].discard(watcher)
             if not self._watchers[execution_id]:
                 del self._watchers[execution_id]
+            observed.watches.set(sum(map(len, self._watchers.values())))

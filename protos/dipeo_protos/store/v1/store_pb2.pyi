@@ -436,16 +436,18 @@ class AppendRequest(_message.Message):
     def __init__(self, appends: _Optional[_Iterable[_Union[ExecutionAppend, _Mapping]]] = ...) -> None: ...
 
 class ExecutionAppend(_message.Message):
-    __slots__ = ("execution_id", "fence", "expected_seq", "events")
+    __slots__ = ("execution_id", "fence", "expected_seq", "events", "trace_parent")
     EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     FENCE_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_SEQ_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    TRACE_PARENT_FIELD_NUMBER: _ClassVar[int]
     execution_id: str
     fence: int
     expected_seq: int
     events: _containers.RepeatedCompositeFieldContainer[_events_pb2.Event]
-    def __init__(self, execution_id: _Optional[str] = ..., fence: _Optional[int] = ..., expected_seq: _Optional[int] = ..., events: _Optional[_Iterable[_Union[_events_pb2.Event, _Mapping]]] = ...) -> None: ...
+    trace_parent: str
+    def __init__(self, execution_id: _Optional[str] = ..., fence: _Optional[int] = ..., expected_seq: _Optional[int] = ..., events: _Optional[_Iterable[_Union[_events_pb2.Event, _Mapping]]] = ..., trace_parent: _Optional[str] = ...) -> None: ...
 
 class AppendResponse(_message.Message):
     __slots__ = ("results",)

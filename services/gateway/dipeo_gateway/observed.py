@@ -1,0 +1,87 @@
+"""What the gateway tells about itself: a span and a duration per request, and /metrics for Prometheus."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from graphql import FieldNode, OperationDefinitionNode
+from opentelemetry import metrics, trace
+from opentelemetry.trace import SpanKind, StatusCode
+from starlette.types import Message, Scope, Send
+from strawberry.extensions import SchemaExtension
+
+from dipeo_kit import semconv, telemetry
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+ROUTES = frozenset({"/graphql", "/metrics"})  # /health and /ready are asked too often to be traced
+_durations = telemetry.duration(semconv.HTTP_DURATION, "HTTP requests answered")
+
+
+@contextmanager
+def request(scope: Scope, send: Send) -> Iterator[Send]:
+    """Around one request; use the `send` it gives. Sockets have no span: they live as long as their client."""
+    if scope["type"] != "http" or scope["path"] not in ROUTES:
+        yield send
+        return
+    status, started = 0, time.perf_counter()
+    attributes = {semconv.HTTP_METHOD: scope["method"], semconv.HTTP_ROUTE: scope["path"]}
+    with telemetry.span(f"{scope['method']} {scope['path']}", attributes, kind=SpanKind.SERVER) as span:
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            yield sent
+        finally:
+            span.set_attribute(semconv.HTTP_STATUS, status)
+            if status >= 500:
+                span.set_status(StatusCode.ERROR)
+            _durations.record(time.perf_counter() - started, attributes | {semconv.HTTP_STATUS: status})
+
+
+class NamedSpans(SchemaExtension):
+    """Calls the request's span after its operation: `mutation executeDiagram`. Says nothing of its arguments."""
+
+    def on_execute(self) -> Iterator[None]:
+        span, document = trace.get_current_span(), self.execution_context.graphql_document
+        if span.is_recording() and document is not None:
+            operation = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+            kind, field = operation.operation.value, _first_field(operation)
+            span.update_name(f"{kind} {self.execution_context.operation_name or field}")
+            span.set_attributes({semconv.GRAPHQL_TYPE: kind, semconv.GRAPHQL_FIELD: field})
+        yield
+
+
+def _first_field(operation: OperationDefinitionNode) -> str:
+    fields = (node.name.value for node in operation.selection_set.selections if isinstance(node, FieldNode))
+    return next(fields, "")
+
+
+def prometheus_text() -> bytes:
+    """Everything this process measured since the first call, which begins the counting unless OTLP already did."""
+    from prometheus_client import generate_latest
+
+    return generate_latest(_registry())
+
+
+@cache
+def _registry() -> "CollectorRegistry":
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    from opentelemetry.sdk.metrics import MeterProvider
+    from prometheus_client import CollectorRegistry
+
+    registry = CollectorRegistry()
+    reader = PrometheusMetricReader(registry=registry)
+    provider = metrics.get_meter_provider()
+    if isinstance(provider, MeterProvider):
+        provider.add_metric_reader(reader)
+    else:
+        metrics.set_meter_provider(MeterProvider([reader]))
+    return registry
