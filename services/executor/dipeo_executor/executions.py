@@ -19,11 +19,13 @@ from dipeo_executor.files import ProjectFiles
 from dipeo_executor.http import Outgoing
 from dipeo_executor.journal import Journal
 from dipeo_executor.llm.models import Models
+from dipeo_executor.llm.prices import Prices
 from dipeo_executor.options import Options
 from dipeo_executor.program import Program
 from dipeo_executor.runner import Claim, Run, Tools
 from dipeo_executor.sandbox import Sandbox
 from dipeo_kit import logs, rpc
+from dipeo_kit.errors import DipeoError
 from dipeo_protos.store.v1 import store_pb2, store_pb2_grpc
 
 log = logs.get(__name__)
@@ -40,8 +42,10 @@ class House:
     files: ProjectFiles
     sandbox: Sandbox
     http: Outgoing
+    models: Models
+    prices: Prices
     capacity: int
-    env: Mapping[str, str]  # where providers' keys and addresses are
+    trace_content: bool = False  # prompts and answers in spans
 
 
 class Executions:
@@ -52,7 +56,7 @@ class Executions:
         self.session_id = ""  # "" = no session: nothing can be claimed
         self.on_free: Callable[[], None] = lambda: None
         self._runs: dict[str, tuple[Run | None, asyncio.Task[None]]] = {}
-        self._early: dict[str, list[store_pb2.Signal]] = {}  # signals that came before their run was rebuilt
+        self._early: dict[str, list[store_pb2.Signal]] = {}  # signals that came before their run was created or rebuilt
 
     @property
     def free_slots(self) -> int:
@@ -66,6 +70,8 @@ class Executions:
         run = Run(claim, state, options, self._tools(claim.execution_id, program, options))
         first = [ev.RunStarted(EXECUTOR, SystemRandom().getrandbits(63))]
         self._spawn(claim.execution_id, run, self._drive(run, first, parent))
+        for signal in self._early.pop(claim.execution_id, []):
+            run.signal(signal)
 
     def take(self, work: store_pb2.Work) -> None:
         """Run an execution from the queue, or go on with one that another executor lost."""
@@ -76,7 +82,7 @@ class Executions:
         run, _ = self._runs.get(signal.execution_id, (None, None))
         if run is not None:
             run.signal(signal)
-        elif signal.execution_id in self._runs:
+        else:
             self._early.setdefault(signal.execution_id, []).append(signal)
 
     async def drop(self) -> None:
@@ -85,6 +91,7 @@ class Executions:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._early.clear()
 
     def _spawn(self, execution_id: str, run: Run | None, work: Any) -> None:
         task = asyncio.create_task(work, name=execution_id)
@@ -106,10 +113,13 @@ class Executions:
 
     def _tools(self, execution_id: str, program: Program, options: Options) -> Tools:
         house = self.house
-        models = Models(options.mock_llm, house.env)
-        # provider SDKs take seconds to import: begun now, in a thread, before the first call needs them
-        asyncio.get_running_loop().run_in_executor(None, models.preload, list(program.persons.values()))
-        return Tools(house.journal, house.files, house.sandbox.workers(execution_id), models, house.http, EXECUTOR)
+        if not options.mock_llm:
+            # provider SDKs take seconds to import: begun now, in a thread, before the first call needs them
+            asyncio.get_running_loop().run_in_executor(None, house.models.preload, list(program.persons.values()))
+        return Tools(
+            house.journal, house.files, house.sandbox.workers(execution_id), house.models, house.prices, house.http,
+            EXECUTOR, house.trace_content,
+        )  # fmt: skip
 
     async def _drive(self, run: Run, first: Sequence[ev.Event], parent: str) -> None:
         """The boundary around a run: whatever happens inside, the journal gets an end or somebody else the run."""
@@ -128,8 +138,14 @@ class Executions:
     async def _recover(self, claim: Claim) -> None:
         try:
             run, first, parent = await self._rebuilt(claim)
-        except Exception:
+        except DipeoError as error:  # no store, or no longer ours
+            log.warning("run.lost", execution_id=claim.execution_id, reason=error.reason, error=str(error))
+            return
+        except Exception as error:
             log.exception("run.not_recovered", execution_id=claim.execution_id)
+            message = f"it cannot be continued after a crash: {error}"
+            journal, seq = self.house.journal, claim.head_seq
+            await journal.give_up(claim.execution_id, fence=claim.fence, expected_seq=seq, message=message)
             return
         self._runs[claim.execution_id] = (run, self._runs[claim.execution_id][1])
         for signal in self._early.pop(claim.execution_id, []):

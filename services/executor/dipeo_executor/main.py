@@ -14,6 +14,9 @@ from dipeo_executor.executions import Executions, House
 from dipeo_executor.files import ProjectFiles
 from dipeo_executor.http import Outgoing
 from dipeo_executor.journal import open_journal
+from dipeo_executor.llm import genai
+from dipeo_executor.llm.models import Models
+from dipeo_executor.llm.prices import load as load_prices
 from dipeo_executor.sandbox import Limits, Sandbox
 from dipeo_executor.service import ExecutorService
 from dipeo_executor.session import Session
@@ -38,6 +41,10 @@ class Settings(ServiceSettings):
     code_memory_mib: int = Field(default=2048, ge=128)  # address space of one code worker
     capacity: int = Field(default=500, ge=1)  # executions at a time; the rest wait in the store's queue (decision 38)
     store_lost_s: float = Field(default=20.0, gt=0)  # without a store for so long, runs are dropped
+    model_timeout_s: float = Field(default=300.0, gt=0)  # of one model call
+    model_calls: int = Field(default=128, ge=1)  # at a time with one key, over all executions
+    model_calls_per_minute: int = Field(default=0, ge=0)  # with one key; 0 = no limit
+    prices_file: Path | None = None  # TOML, over the bundled price table; see llm/prices.py
     allow_private_network: bool = True  # api_job and hook may call private addresses; false in deployment
     log_level: str = "INFO"
     reflection: bool = False
@@ -57,7 +64,16 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         env = dict(os.environ)
         http = Outgoing(allow_private=settings.allow_private_network, env=env)
         stack.push_async_callback(http.aclose)
-        house = House(store, journal, ProjectFiles(base), sandbox, http, settings.capacity, env)
+        models = Models(
+            env,
+            timeout_s=settings.model_timeout_s,
+            at_once=settings.model_calls,
+            per_minute=settings.model_calls_per_minute,
+        )
+        stack.push_async_callback(models.aclose)
+        content = env.get(genai.CAPTURE_VARIABLE, "").lower() == "true"
+        prices = load_prices(settings.prices_file)
+        house = House(store, journal, ProjectFiles(base), sandbox, http, models, prices, settings.capacity, content)
         executions = Executions(house)
         session = asyncio.create_task(Session(executions, version("dipeo-executor")).run(), name="session")
         stack.push_async_callback(_cancelled, session)

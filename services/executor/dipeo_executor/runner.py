@@ -9,23 +9,30 @@ A node's completion and the starts it causes go into one append, and nothing beg
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dipeo_executor import observed, wire
-from dipeo_executor.attempts import attempt, failure_of, timed_out
-from dipeo_executor.budget import Budget
+from dipeo_executor.attempts import attempt, failure_of, timed_out, usage_of
+from dipeo_executor.budget import Alarm, Budget
 from dipeo_executor.context import NodeContext
 from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.scheduler import advance, failed
 from dipeo_executor.engine.state import Frame, Running, State, apply
 from dipeo_executor.journal import Journal
-from dipeo_executor.nodes.base import Answer, Files, Http, Llm
+from dipeo_executor.llm.ledger import Ledger
+from dipeo_executor.llm.metering import Metered
+from dipeo_executor.llm.models import Models
+from dipeo_executor.llm.prices import Prices
+from dipeo_executor.llm.retrying import wait_s
+from dipeo_executor.nodes.base import Answer, Files, Http, Usage
 from dipeo_executor.options import Options
+from dipeo_executor.partial import Partial
+from dipeo_executor.pauses import Pauses
 from dipeo_executor.sandbox import ExecutionWorkers
 from dipeo_kit import ids, logs
-from dipeo_kit.errors import DipeoError
 from dipeo_protos.store.v1 import store_pb2
 
 log = logs.get(__name__)
@@ -49,9 +56,11 @@ class Tools:
     journal: Journal
     files: Files
     workers: ExecutionWorkers
-    llm: Llm
+    models: Models
+    prices: Prices
     http: Http
     executor: str  # who runs it, for people
+    trace_content: bool = False  # prompts and answers in spans
 
 
 class Run:
@@ -61,17 +70,20 @@ class Run:
         self.claim, self.state, self.options, self.tools = claim, state, options, tools
         self.budget = Budget(options.timeout_s)
         self.trace_parent = ""  # W3C, of the span around this run
+        self._ledger = Ledger(state.root.program.budget.stricter(options.budget), tools.prices)
         self._head_seq = claim.head_seq
         self._names = wire.Names(state.root.program)
         self._inbox: list[ev.Event] = []
         self._arrived = asyncio.Event()
         self._end: tuple[ev.Event, ...] = ()  # how to end at once: abort, timeout
+        self._pauses = Pauses(state, self._put)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._clocks: dict[str, asyncio.Task[None]] = {}  # of sub-diagrams with a timeout
+        self._clocks: dict[str, Alarm] = {}  # of sub-diagrams with a timeout
         self._questions: dict[str, asyncio.Future[Answer]] = {}
         self._signals: set[str] = set()
         self._closed: set[str] = set()
         self._waits: dict[str, float] = {}  # node -> seconds before its next attempt
+        self._failing: dict[tuple[str, int], float] = {}  # node run -> when its first attempt failed here
         self._logs = 0
 
     # --- from outside ------------------------------------------------------------------------------------------------
@@ -86,6 +98,10 @@ class Run:
             end = ev.RunEnded("aborted", reason=signal.abort.reason, principal=signal.abort.principal)
             self._end = self._end or (consumed, end)
             self._arrived.set()
+        elif signal.HasField("pause"):
+            self._pauses.pause(signal.pause, consumed)
+        elif signal.HasField("resume"):
+            self._pauses.resume(signal.resume, consumed)
         elif signal.HasField("answer"):
             answer = signal.answer
             self._put(consumed)
@@ -95,6 +111,8 @@ class Run:
 
     async def drive(self, first: Sequence[ev.Event]) -> None:
         """Run to the end. Raises AppendRefused or StoreLost when the execution is no longer ours to run."""
+        spent = self.state.usage
+        self._ledger.spent = Usage(spent.input, spent.output, spent.cached, spent.cost_usd, spent.unpriced)
         try:
             for path in self.state.frames:
                 if path:  # inside a sub-diagram that was running when another executor was lost: its clock starts anew
@@ -109,18 +127,17 @@ class Run:
 
     async def give_up(self, message: str) -> None:
         """End a run that our own mistake broke: failed, with code internal."""
-        end = ev.RunEnded("failed", error=ev.Failure("InternalError", message, code="internal"))
-        try:
-            await self._append([end])
-        except DipeoError as error:
-            log.warning("run.end_not_journaled", execution_id=self.claim.execution_id, error=str(error))
+        claim = self.claim
+        await self.tools.journal.give_up(
+            claim.execution_id, fence=claim.fence, expected_seq=self._head_seq, message=message
+        )
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
     async def _step(self, batch: Sequence[ev.Event]) -> None:
         for event in batch:
             apply(self.state, event)
-        events = [*batch, *advance(self.state)]
+        events = [*batch, *(self._pauses.due() if self._pauses.holding else advance(self.state))]
         if not events:
             return
         await self._append(events)
@@ -128,7 +145,10 @@ class Run:
             if isinstance(event, ev.NodeStarted | ev.NodeRetrying):
                 self._begin(event.node)
             elif isinstance(event, ev.NodeCompleted | ev.NodeFailed | ev.NodeAborted) and event.node in self._clocks:
-                self._clocks.pop(event.node).cancel()
+                self._clocks.pop(event.node).stop()
+            elif isinstance(event, ev.RunPaused | ev.RunResumed):
+                for clock in self._clocks.values():
+                    clock.stop() if self.state.paused else clock.go()
 
     async def _append(self, events: Sequence[ev.Event]) -> None:
         now = time.time()
@@ -178,7 +198,9 @@ class Run:
         await self._append([*batch, *self._end])
 
     async def _cancel_tasks(self) -> None:
-        tasks = [*self._tasks.values(), *self._clocks.values()]
+        for clock in self._clocks.values():
+            clock.stop()
+        tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -201,42 +223,62 @@ class Run:
     def _time_sub_diagram(self, path: str, timeout_s: float | None) -> None:
         """A sub-diagram runs in its own nodes; only its clock runs here."""
 
-        async def expire() -> None:
-            await asyncio.sleep(timeout_s or 0)
+        def expire() -> None:
             for inner, task in list(self._tasks.items()):
                 if inner.startswith(f"{path}/"):
                     task.cancel()
-            self._fail(path, failure_of(timed_out(timeout_s or 0), path))
+            self._fail(path, timed_out(timeout_s or 0))
 
         if timeout_s:
-            self._clocks[path] = asyncio.create_task(expire())
+            self._clocks[path] = clock = Alarm(timeout_s, expire)
+            if not self.state.paused:
+                clock.go()
 
     async def _run_node(self, path: str, frame: Frame, index: int, run: Running, wait_s: float) -> None:
         node = frame.node(index)
         if wait_s:
             await asyncio.sleep(wait_s)
         tools = self.tools
+        metered = Metered(tools.models, self._ledger, self.options.mock_llm, tools.trace_content)
+        partial = Partial(lambda text, size: self._tell(ev.NodeOutput(path, run.iteration, run.attempt, text, size)))
         context = NodeContext(
-            self.state, frame, index, run, self.claim.execution_id, tools.files, tools.workers, tools.llm, tools.http,
-            self._note, self._ask,
+            self.state, frame, index, run, self.claim.execution_id, tools.files, tools.workers, metered, tools.http,
+            self._note, partial.more, self._ask,
         )  # fmt: skip
         with observed.node(self.claim.execution_id, path, node, run) as failed_with:
             try:
-                self._put(*await attempt(path, node, run, context))
+                self._put(*await attempt(path, node, run, context, metered))
             except Exception as error:  # noqa: BLE001 the boundary around a node; failure_of logs what is our mistake
                 failed_with(error)
-                self._fail(path, failure_of(error, path))
+                self._fail(path, error, metered.usage)
+            finally:
+                partial.close()
 
-    def _fail(self, path: str, failure: ev.Failure) -> None:
+    def _fail(self, path: str, error: Exception, spent: Usage | None = None) -> None:
         """Another attempt if the node's policy allows it, else the failure of the run of this node."""
         frame, index = self.state.locate(path)
-        run, policy = frame.running[index], frame.node(index).props.retry
-        if policy is None or frame.node(index).child is not None or not policy.allows(run.attempt, failure.type):
-            self._put(failed(self.state, path, failure))
+        run, failure, usage = frame.running[index], failure_of(error, path), usage_of(spent)
+        wait = None if frame.node(index).child is not None else self._wait_s(path, frame, index, error, failure.type)
+        if wait is None:
+            self._failing.pop((path, run.iteration), None)
+            self._put(failed(self.state, path, failure, usage))
             return
-        self._waits[path] = policy.wait_s(run.attempt)
+        self._waits[path] = wait
         reason = f"{failure.type}: {failure.message}"
-        self._put(ev.NodeRetrying(path, run.iteration, run.attempt + 1, reason))
+        self._put(ev.NodeRetrying(path, run.iteration, run.attempt + 1, reason, usage))
+
+    def _wait_s(self, path: str, frame: Frame, index: int, error: Exception, kind: str) -> float | None:
+        """Seconds before the next attempt of a node run that failed; None = it has failed for good."""
+        run, now = frame.running[index], time.monotonic()
+        since = self._failing.setdefault((path, run.iteration), now)
+        luck = random.Random(f"{self.state.seed}:{path}:{run.iteration}:{run.attempt}").random()
+        policy = frame.node(index).props.retry
+        return wait_s(policy, error, kind, failed=run.attempt, spent_s=now - since, luck=luck)
+
+    def _tell(self, event: ev.NodeOutput) -> None:
+        """The latest wins: what has not been written yet is out of date."""
+        self._inbox = [it for it in self._inbox if not (isinstance(it, ev.NodeOutput) and it.node == event.node)]
+        self._put(event)
 
     def _note(self, event: ev.Logged) -> None:
         self._logs += 1

@@ -1,7 +1,7 @@
 """Engine events <-> journal events (dipeo.store.v1.Event). Only the driver and the service read this."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -107,17 +107,19 @@ def _node_completed(event: ev.NodeCompleted, _names: Names) -> tuple[str, Any]:
         body.meta_json = values.encode(dict(event.meta))
     if event.variables:
         body.variables_json = values.encode(dict(event.variables))
-    if event.usage is not None:
-        body.usage.CopyFrom(
-            pb.TokenUsage(input=event.usage.input, output=event.usage.output, cached=event.usage.cached)
-        )
+    if (usage := usage_to_pb(event.usage)) is not None:
+        body.usage.CopyFrom(usage)
     return "node_completed", body
+
+
+def usage_to_pb(usage: ev.Usage | None) -> pb.TokenUsage | None:
+    return pb.TokenUsage(**asdict(usage)) if usage is not None else None
 
 
 def _node_failed(event: ev.NodeFailed, _names: Names) -> tuple[str, Any]:
     return "node_failed", pb.NodeFailed(
         node_id=event.node, iteration=event.iteration, attempt=event.attempt, error=error_to_pb(event.error),
-        port=event.port, output_json=values.encode(event.value) if event.port else b"",
+        port=event.port, output_json=values.encode(event.value) if event.port else b"", usage=usage_to_pb(event.usage),
     )  # fmt: skip
 
 
@@ -168,10 +170,16 @@ _WRITERS: Mapping[type, Callable[[Any, Names], tuple[str, Any]]] = {
         "execution_recovered",
         pb.ExecutionRecovered(executor=e.executor, attempt=e.attempt, previous_fence=e.previous_fence),
     ),
+    ev.RunPaused: lambda e, _: ("execution_paused", pb.ExecutionPaused(reason=e.reason, principal=e.principal)),
+    ev.RunResumed: lambda e, _: ("execution_resumed", pb.ExecutionResumed(principal=e.principal)),
     ev.NodeStarted: _node_started,
     ev.NodeCompleted: _node_completed,
     ev.NodeFailed: _node_failed,
-    ev.NodeRetrying: lambda e, _: ("node_retrying", pb.NodeRetrying(**_run_of(e), reason=e.reason)),
+    ev.NodeRetrying: lambda e, _: (
+        "node_retrying",
+        pb.NodeRetrying(**_run_of(e), reason=e.reason, usage=usage_to_pb(e.usage)),
+    ),
+    ev.NodeOutput: lambda e, _: ("node_output", pb.NodeOutput(**_run_of(e), text=e.text, size=e.size)),
     ev.NodeAborted: lambda e, _: ("node_aborted", pb.NodeAborted(**_run_of(e))),
     ev.NodePassed: lambda e, names: (
         "node_passed",
@@ -218,13 +226,19 @@ def error_from_pb(error: pb.Error) -> ev.Failure:
     return ev.Failure(error.type, error.message, error.code, error.node_id, error.details)
 
 
-def _completed_from_pb(body: pb.NodeCompleted, _names: Names) -> ev.Event:
+def usage_from_pb(body: Any) -> ev.Usage | None:
+    if not body.HasField("usage"):
+        return None
     usage = body.usage
+    return ev.Usage(usage.input, usage.output, usage.cached, usage.cost_usd, usage.unpriced)
+
+
+def _completed_from_pb(body: pb.NodeCompleted, _names: Names) -> ev.Event:
     return ev.NodeCompleted(
         body.node_id, body.iteration, body.attempt, values.decode(body.output_json), body.port,
         conversation=_optional(body.alternate_json), variables=_optional(body.variables_json) or {},
         meta=_optional(body.meta_json) or {}, model=body.model,
-        usage=ev.Usage(usage.input, usage.output, usage.cached) if body.HasField("usage") else None,
+        usage=usage_from_pb(body),
     )  # fmt: skip
 
 
@@ -235,6 +249,8 @@ def _optional(data: bytes) -> Any:
 _READERS: Mapping[str, Callable[[Any, Names], ev.Event]] = {
     "execution_started": lambda b, _: ev.RunStarted(b.executor, b.seed),
     "execution_recovered": lambda b, _: ev.RunRecovered(b.executor, b.attempt, b.previous_fence),
+    "execution_paused": lambda b, _: ev.RunPaused(b.reason, b.principal),
+    "execution_resumed": lambda b, _: ev.RunResumed(b.principal),
     "execution_completed": lambda b, _: ev.RunEnded(
         "completed", _optional(b.result_json), bool(b.result_json), b.result_is_error,
         warnings=tuple(b.warnings), skipped=tuple(b.skipped_node_ids),
@@ -251,8 +267,11 @@ _READERS: Mapping[str, Callable[[Any, Names], ev.Event]] = {
         b.node_id, b.iteration, b.attempt, names.consumed_from_pb(b.node_id, b.consumed), b.history
     ),
     "node_completed": _completed_from_pb,
-    "node_failed": lambda b, _: ev.NodeFailed(b.node_id, b.iteration, b.attempt, error_from_pb(b.error), b.port),
-    "node_retrying": lambda b, _: ev.NodeRetrying(b.node_id, b.iteration, b.attempt, b.reason),
+    "node_failed": lambda b, _: ev.NodeFailed(
+        b.node_id, b.iteration, b.attempt, error_from_pb(b.error), b.port, usage_from_pb(b)
+    ),
+    "node_retrying": lambda b, _: ev.NodeRetrying(b.node_id, b.iteration, b.attempt, b.reason, usage_from_pb(b)),
+    "node_output": lambda b, _: ev.NodeOutput(b.node_id, b.iteration, b.attempt, b.text, b.size),
     "node_aborted": lambda b, _: ev.NodeAborted(b.node_id, b.iteration, b.attempt),
     "node_passed": lambda b, names: ev.NodePassed(b.node_id, names.consumed_from_pb(b.node_id, b.consumed)),
     "node_skipped": lambda b, _: ev.NodeSkipped(b.node_id),

@@ -24,11 +24,22 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of the model calls of one node run."""
+    """Tokens of model calls, and their cost: at least `cost_usd` when the price of some is not known."""
 
     input: int = 0
     output: int = 0
     cached: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0  # calls of unknown price
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.cost_usd + other.cost_usd,
+            self.unpriced + other.unpriced,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,7 @@ class NodeFailed:
     attempt: int
     error: Failure
     port: str = ""
+    usage: Usage | None = None  # of the calls that were answered before it failed
 
     @property
     def value(self) -> Json:
@@ -97,6 +109,18 @@ class NodeRetrying:
     iteration: int
     attempt: int  # the new one
     reason: str
+    usage: Usage | None = None  # of the attempt before
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOutput:
+    """What a running node has made so far: its end, and how many characters there are. Only for those who watch."""
+
+    node: str
+    iteration: int
+    attempt: int
+    text: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +222,7 @@ Event = (
     | NodeCompleted
     | NodeFailed
     | NodeRetrying
+    | NodeOutput
     | NodeAborted
     | NodePassed
     | NodeSkipped

@@ -193,6 +193,7 @@ def apply(state: State, event: Event) -> State:
         case NodeRetrying():
             frame, index = state.locate(event.node)
             frame.running[index].attempt = event.attempt
+            _spend(state, event.usage)
         case NodeAborted():
             frame, index = state.locate(event.node)
             _leave(state, frame, index)
@@ -320,11 +321,7 @@ def _complete(state: State, event: NodeCompleted) -> None:
         frame.reached |= bit
         frame.wrapped = frame.wrapped | bit if event.meta.get("wrapped") else frame.wrapped & ~bit
         frame.wrong = frame.wrong | bit if tainted else frame.wrong & ~bit
-    if event.usage:
-        usage = state.usage
-        state.usage = Usage(
-            usage.input + event.usage.input, usage.output + event.usage.output, usage.cached + event.usage.cached
-        )
+    _spend(state, event.usage)
     publish(frame, index, event.port, event.value, event.conversation, tainted=tainted)
 
 
@@ -332,6 +329,7 @@ def _fail(state: State, event: NodeFailed) -> None:
     frame, index = state.locate(event.node)
     _leave(state, frame, index)
     state.failures.append((event.node, event.error))
+    _spend(state, event.usage)
     frame.errors[index] = event.error
     if not event.port:
         frame.failed = frame.failed or event.error
@@ -341,6 +339,11 @@ def _fail(state: State, event: NodeFailed) -> None:
     frame.output[index] = event.value
     frame.last, frame.last_wrong = index, True
     publish(frame, index, event.port, event.value, None, tainted=True)
+
+
+def _spend(state: State, usage: Usage | None) -> None:
+    if usage:
+        state.usage += usage
 
 
 def _leave(state: State, frame: Frame, index: int) -> None:
