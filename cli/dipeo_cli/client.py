@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from dipeo_cli import __version__, operations
+from dipeo_cli import __version__, operations, trace
 from dipeo_cli.errors import CliError, NotFound, Unreachable, from_gateway
 
 RETRY_PAUSES_S = (0.2, 0.4)
@@ -39,7 +39,8 @@ class Gateway:
         self._http = httpx2.Client(
             base_url=url,
             headers={"user-agent": f"dipeo-cli/{__version__}"}
-            | ({"authorization": f"Bearer {token}"} if token else {}),
+            | ({"authorization": f"Bearer {token}"} if token else {})
+            | trace.headers(),
             trust_env=not self._local,
             verify=url.startswith("https:"),
             timeout=httpx2.Timeout(30.0, connect=5.0),

@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from dipeo_cli import config, output
+from dipeo_cli import config, output, trace
 from dipeo_cli.commands import app
 from dipeo_cli.errors import EXIT_USAGE, CliError, Stopped, Usage
 
@@ -67,9 +67,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
-    with get_command(app).make_context("dipeo", arguments) as context:
+    program: Any = get_command(app)
+    with program.make_context("dipeo", arguments) as context, trace.command(_command(program, arguments)):
         code: Any = context.command.invoke(context)
     return code or 0
+
+
+def _command(program: Any, arguments: list[str]) -> str:
+    return next((word for word in arguments if word in program.commands), "")
 
 
 def _interrupted(stopped: Stopped, *, as_json: bool) -> int:
@@ -80,10 +85,10 @@ def _interrupted(stopped: Stopped, *, as_json: bool) -> int:
 
 
 def _crashed(arguments: list[str], *, as_json: bool) -> int:
-    trace = traceback.format_exc()
+    details = traceback.format_exc()
     if {"-vv", "--debug"} & set(arguments):
-        output.say(trace)
-    where = _log_crash(arguments, trace)
+        output.say(details)
+    where = _log_crash(arguments, details)
     crash = CliError(
         "dipeo itself failed; this is a mistake of ours",
         code="internal",
@@ -94,7 +99,7 @@ def _crashed(arguments: list[str], *, as_json: bool) -> int:
     return EXIT_CRASH
 
 
-def _log_crash(arguments: list[str], trace: str) -> Path | None:
+def _log_crash(arguments: list[str], details: str) -> Path | None:
     """Append to .dipeo/logs/cli.log. None when that is impossible."""
     from datetime import UTC, datetime
 
@@ -104,7 +109,7 @@ def _log_crash(arguments: list[str], trace: str) -> Path | None:
         if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
             log.replace(log.with_suffix(".1.log"))
         with log.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now(UTC).isoformat()} {' '.join(arguments[:1])} failed\n{trace}\n")
+            file.write(f"{datetime.now(UTC).isoformat()} {' '.join(arguments[:1])} failed\n{details}\n")
     except OSError:
         return None
     return log

@@ -93,9 +93,18 @@ def _host(layout: Layout, listener: socket.socket, ready: Callable[[Stack], None
 async def _run(
     layout: Layout, listener: socket.socket, sockets: Path, ready: Callable[[Stack], None], idle_s: float | None
 ) -> None:
-    from dipeo_kit import logs, process
+    from dipeo_kit import logs, telemetry
 
     logs.configure(os.environ.get("DIPEO_LOG_LEVEL", "INFO").upper(), service="stack")
+    with telemetry.exporting("dipeo-stack"):
+        await _serve(layout, listener, sockets, ready, idle_s)
+
+
+async def _serve(
+    layout: Layout, listener: socket.socket, sockets: Path, ready: Callable[[Stack], None], idle_s: float | None
+) -> None:
+    from dipeo_kit import process
+
     token = _token(layout)
     async with _services(layout, listener, sockets, token) as (gateway, has_work):
         stack = Stack(
