@@ -1,64 +1,29 @@
-"""What can be typed (spec/cli.md §14.1). Each command imports what it needs when it is called: --help stays fast."""
+"""Commands that start diagrams and look at their runs (spec/cli.md §14.1)."""
 
-import dataclasses
 from typing import Annotated
 
 import typer
 
-from dipeo_cli import __version__, config, output
+from dipeo_cli import output
+from dipeo_cli.app import (
+    AUTHOR,
+    RUN,
+    AsJson,
+    Execution,
+    Light,
+    Native,
+    ProgressKind,
+    Quiet,
+    Readable,
+    app,
+    diagram_format,
+    progress_kind,
+    with_debug,
+)
 from dipeo_cli.errors import Usage
 
-app = typer.Typer(
-    name="dipeo",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help="""Run AI-agent diagrams, and look at their runs.
 
-    \b
-    dipeo run hello                  run a diagram and print its result
-    dipeo run report -d              start it in the background
-    dipeo results @last              what the newest run produced
-    """,
-)
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, in every outcome.")]
-Execution = Annotated[str, typer.Argument(metavar="ID", help="Execution id, unique prefix, @last or @last~N.")]
-Light = Annotated[bool, typer.Option("--light", help="The diagram is in light format.")]
-Native = Annotated[bool, typer.Option("--native", help="… in native format.")]
-Readable = Annotated[bool, typer.Option("--readable", help="… in readable format. Default: detect.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no warnings.")]
-ProgressKind = Annotated[str, typer.Option("--progress", metavar="KIND", help="auto, tty, plain, json or none.")]
-
-
-@app.callback(invoke_without_command=True)
-def dipeo(
-    context: typer.Context,
-    project: Annotated[str, typer.Option("-C", "--project", metavar="DIR", help="Project root.")] = "",
-    api_url: Annotated[str, typer.Option("--api-url", metavar="URL", help="Gateway; default: the local stack.")] = "",
-    token: Annotated[str, typer.Option("--token", metavar="TOKEN", help="Of that gateway.")] = "",
-    no_autostart: Annotated[bool, typer.Option("--no-autostart", help="Never start the local stack.")] = False,
-    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask on the terminal.")] = False,
-    verbose: Annotated[int, typer.Option("-v", count=True, help="Details; -vv: tracebacks.")] = 0,
-    version: Annotated[bool, typer.Option("-V", "--version", help="Show the version.")] = False,
-    server: Annotated[bool, typer.Option("--server", hidden=True)] = False,
-    host: Annotated[str, typer.Option("--host", hidden=True)] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option("--port", hidden=True)] = None,
-) -> None:
-    context.obj = config.load(project, api_url, token, no_autostart, no_input, verbose)
-    if version:
-        output.answer(f"dipeo {__version__}")
-        raise typer.Exit
-    if server or (context.invoked_subcommand is None and port is not None):
-        from dipeo_cli import system
-
-        raise typer.Exit(system.serve(context.obj, host=host, port=port))
-    if context.invoked_subcommand is None:
-        output.answer(context.get_help())
-
-
-@app.command()
+@app.command(rich_help_panel=RUN)
 def run(
     context: typer.Context,
     diagram: Annotated[str, typer.Argument(metavar="DIAGRAM", help="Path, name, or - for stdin.")],
@@ -102,7 +67,7 @@ def run(
         raise Usage("--json is not allowed with --output-only")
     request = Request(
         diagram=diagram,
-        format=_format(light, native, readable),
+        format=diagram_format(light, native, readable),
         variables=inputs.variables(inputs_file, input_data, input or []),
         answers=inputs.answers(answers, answer or []),
         timeout_s=inputs.seconds(timeout, "--timeout") if timeout else None,
@@ -110,17 +75,17 @@ def run(
         keep_going=keep_going,
         interactive=not no_interactive,
         background=background,
-        progress=_progress(progress, quiet=quiet, simple=simple),
+        progress=progress_kind(progress, quiet=quiet, simple=simple),
         simple=simple,
         as_json=as_json,
         output_only=output_only,
     )
     if legacy:
         output.warning("--legacy and --no-browser have no effect any more")
-    return command(_verbose(context, debug), request)
+    return command(with_debug(context.obj, debug), request)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def results(
     context: typer.Context,
     execution: Execution,
@@ -137,7 +102,7 @@ def results(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def ps(
     context: typer.Context,
     status: Annotated[str, typer.Option("--status", metavar="S", help="Only runs in this status.")] = "",
@@ -152,7 +117,7 @@ def ps(
     return executions.ps(context.obj, status=status, diagram=diagram, limit=limit, ids_only=quiet, as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def watch(
     context: typer.Context,
     execution: Execution,
@@ -163,11 +128,11 @@ def watch(
     """Follow a run started elsewhere, then print its result."""
     from dipeo_cli.run import watch as command
 
-    kind = _progress(progress, quiet=quiet, simple=False)
+    kind = progress_kind(progress, quiet=quiet, simple=False)
     return command(context.obj, execution, kind=kind, as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def logs(
     context: typer.Context,
     execution: Execution,
@@ -183,7 +148,7 @@ def logs(
     return executions.logs(context.obj, execution, follow=follow, as_json=as_json, as_ndjson=format == "ndjson")
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def cancel(
     context: typer.Context,
     execution: Annotated[list[str], typer.Argument(metavar="ID...")],
@@ -196,7 +161,28 @@ def cancel(
     return executions.cancel(context.obj, execution, reason=reason, as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
+def pause(
+    context: typer.Context,
+    execution: Execution,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the run.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Let no further node of a run start."""
+    from dipeo_cli import executions
+
+    return executions.pause(context.obj, execution, reason=reason, as_json=as_json)
+
+
+@app.command(rich_help_panel=RUN)
+def resume(context: typer.Context, execution: Execution, as_json: AsJson = False) -> int:
+    """Let a paused run go on."""
+    from dipeo_cli import executions
+
+    return executions.resume(context.obj, execution, as_json=as_json)
+
+
+@app.command(rich_help_panel=RUN)
 def answer(
     context: typer.Context,
     execution: Execution,
@@ -211,7 +197,7 @@ def answer(
     return executions.answer(context.obj, execution, words or [], as_json=as_json)
 
 
-@app.command("compile")
+@app.command("compile", rich_help_panel=AUTHOR)
 def compile_(
     context: typer.Context,
     diagram: Annotated[str, typer.Argument(metavar="DIAGRAM", help="Path, name, or - for stdin.")] = "",
@@ -225,67 +211,5 @@ def compile_(
     """Check a diagram; nothing is run or stored."""
     from dipeo_cli import compile
 
-    format = _format(light, native, readable)
+    format = diagram_format(light, native, readable)
     return compile.compile(context.obj, diagram, stdin=stdin, format=format, as_json=as_json)
-
-
-@app.command()
-def serve(
-    context: typer.Context,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option("--port", help="Default: 8000, or a free one.")] = None,
-) -> int:
-    """Run the local stack in the foreground."""
-    from dipeo_cli import system
-
-    return system.serve(context.obj, host=host, port=port)
-
-
-@app.command()
-def up(context: typer.Context, as_json: AsJson = False) -> int:
-    """Start the local stack."""
-    from dipeo_cli import system
-
-    return system.up(context.obj, as_json=as_json)
-
-
-@app.command()
-def down(context: typer.Context, as_json: AsJson = False) -> int:
-    """Stop the local stack; its runs continue when it is up again."""
-    from dipeo_cli import system
-
-    return system.down(context.obj, as_json=as_json)
-
-
-@app.command()
-def status(context: typer.Context, as_json: AsJson = False) -> int:
-    """Is the stack running, and where."""
-    from dipeo_cli import system
-
-    return system.status(context.obj, as_json=as_json)
-
-
-@app.command()
-def version(context: typer.Context, as_json: AsJson = False) -> int:
-    """Show the version."""
-    from dipeo_cli import system
-
-    return system.version(context.obj, as_json=as_json)
-
-
-def _format(light: bool, native: bool, readable: bool) -> str:
-    chosen = [name for name, on in (("light", light), ("native", native), ("readable", readable)) if on]
-    if len(chosen) > 1:
-        raise Usage(f"--{chosen[1]} is not allowed with --{chosen[0]}")
-    return chosen[0] if chosen else ""
-
-
-def _progress(kind: str, *, quiet: bool, simple: bool) -> str:
-    if kind not in ("auto", "tty", "plain", "json", "none"):
-        raise Usage(f"--progress {kind}: auto, tty, plain, json or none")
-    return "none" if quiet else "plain" if simple and kind == "auto" else kind
-
-
-def _verbose(context: typer.Context, debug: bool) -> config.Config:
-    given: config.Config = context.obj
-    return dataclasses.replace(given, verbosity=2) if debug else given

@@ -1,9 +1,11 @@
-"""What the global options and the environment say, once per invocation. Flag wins over environment."""
+"""What the global options, the environment and the settings say, once per invocation."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from dipeo_cli import settings
 from dipeo_cli.errors import Usage
 
 
@@ -17,6 +19,9 @@ class Config:
     autostart: bool = True
     may_prompt: bool = True
     verbosity: int = 0  # 1 = details, 2 = tracebacks
+    color: str = "auto"  # auto, always, never
+    emoji: bool = True
+    settings: Mapping[str, "settings.Setting"] = field(default_factory=dict)  # everything, with where it comes from
 
     def layout(self) -> "Layout":
         return Layout(self.base / ".dipeo")
@@ -68,24 +73,65 @@ class Layout:
         return self.root / "logs" / "cli.log"
 
 
-def load(
-    project: str = "",
-    api_url: str = "",
-    token: str = "",
-    no_autostart: bool = False,
-    no_input: bool = False,
-    verbose: int = 0,
-) -> Config:
-    """Raises Usage when the project folder does not exist."""
-    environment = os.environ.get
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The global options as they were typed; empty = not given."""
+
+    project: str = ""
+    api_url: str = ""
+    token: str = ""
+    context: str = ""
+    no_autostart: bool = False
+    no_input: bool = False
+    color: str = ""
+    no_emoji: bool = False
+    verbose: int = 0
+
+
+def load(flags: Flags = Flags()) -> Config:
+    """Raises Usage for a project folder or context that does not exist, and for a setting that makes no sense."""
+    base = find_base(flags.project or os.environ.get("DIPEO_BASE_DIR", ""))
+    given: dict[str, settings.Value] = {}
+    if flags.no_autostart:
+        given["autostart"] = False
+    if flags.no_input:
+        given["input"] = False
+    if flags.no_emoji:
+        given["emoji"] = False
+    given |= {name: value for name in ("api_url", "context", "color") if (value := getattr(flags, name))}
+    found = settings.resolve(base, given)
+    url, token = _gateway(found, flags.token)
     return Config(
-        base=find_base(project or environment("DIPEO_BASE_DIR", "")),
-        api_url=(api_url or environment("DIPEO_API_URL", "")).rstrip("/"),
-        token=token or environment("DIPEO_API_TOKEN", ""),
-        autostart=not (no_autostart or environment("DIPEO_AUTOSTART", "") in ("0", "false", "no")),
-        may_prompt=not (no_input or environment("CI", "") not in ("", "0", "false")),
-        verbosity=verbose,
+        base=base,
+        api_url=url,
+        token=token,
+        autostart=found["autostart"].value is True,
+        may_prompt=found["input"].value is True,
+        verbosity=flags.verbose,
+        color=str(found["color"].value),
+        emoji=found["emoji"].value is True,
+        settings=found,
     )
+
+
+def _gateway(found: "dict[str, settings.Setting]", token: str) -> tuple[str, str]:
+    """(url, token) of the gateway, "" = the local stack. The nearer of api_url and context counts (spec/cli.md §11.2).
+
+    A project's own file may point anywhere, so it never gets a token of the environment, only one kept for its address.
+    """
+    from dipeo_cli import contexts
+
+    api_url, context = found["api_url"], found["context"]
+    if api_url.rank == context.rank == settings.FLAG:
+        raise Usage("--api-url is not allowed with --context")
+    from_environment = os.environ.get("DIPEO_API_TOKEN", "")
+    if api_url.value and api_url.rank <= context.rank:
+        url = str(api_url.value).rstrip("/")
+        if api_url.rank == settings.PROJECT:
+            return url, token or contexts.token_of(url)
+        return url, token or from_environment
+    known = contexts.named(str(context.value)) if context.value else contexts.active()
+    return (known.url, token or known.token or from_environment) if known else ("", token or from_environment)
 
 
 def find_base(given: str, cwd: Path | None = None) -> Path:

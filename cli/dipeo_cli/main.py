@@ -14,15 +14,16 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from dipeo_cli import config, output, trace
-from dipeo_cli.commands import app
+from dipeo_cli import commands, commands_system, config, output, trace
+from dipeo_cli.app import app
 from dipeo_cli.errors import EXIT_USAGE, CliError, Stopped, Usage
 
 LOG_LIMIT_BYTES = 5 * 1024 * 1024
 EXIT_CRASH = 3
 
-_GLOBAL_FLAGS = {"--no-autostart", "--no-input", "-v", "-vv"}
-_GLOBAL_VALUES = {"-C", "--project", "--api-url", "--token"}
+COMMANDS = (commands, commands_system)  # each adds its commands to the app as it is imported
+_GLOBAL_FLAGS = {"--no-autostart", "--no-input", "--no-emoji", "-v", "-vv"}
+_GLOBAL_VALUES = {"-C", "--project", "--api-url", "--token", "--context", "--color", "--jq"}
 
 
 def hoisted(arguments: list[str]) -> list[str]:

@@ -1,10 +1,40 @@
 """Two streams: the answer on stdout, everything else on stderr (spec/cli.md §1.3)."""
 
 import json
+import os
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TextIO
 
-from dipeo_cli.errors import CliError
+from dipeo_cli.errors import CliError, Usage
+
+
+@dataclass(slots=True)
+class _Style:
+    """How this invocation prints; the callback of the command sets it once."""
+
+    color: str = "auto"
+    emoji: bool = True
+    jq: str = ""
+
+
+_style = _Style()
+
+
+def use(*, color: str, emoji: bool, jq: str) -> None:
+    _style.color, _style.emoji, _style.jq = color, emoji, jq
+
+
+def colored(stream: TextIO) -> bool:
+    """Whether this stream gets colour: as told, else where it is a terminal that can show it."""
+    if _style.color != "auto":
+        return _style.color == "always"
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def painted(text: str, code: int) -> str:
+    """For stderr; `code` as in ANSI: 31 red, 33 yellow."""
+    return f"\x1b[{code}m{text}\x1b[0m" if colored(sys.stderr) else text
 
 
 def answer(text: str) -> None:
@@ -17,18 +47,29 @@ def say(text: str) -> None:
 
 
 def error(message: str, hint: str = "") -> None:
-    say(f"error: {message}")
+    say(f"{painted('error:', 31)} {message}")
     if hint:
         say(f"  hint: {hint}")
 
 
 def warning(message: str) -> None:
-    say(f"warning: {message}")
+    say(f"{painted('warning:', 33)} {message}")
 
 
 def document(value: Any) -> None:
-    """The one JSON document of --json."""
-    answer(json.dumps(value, ensure_ascii=False, indent=2))
+    """The one JSON document of --json, or what --jq makes of it."""
+    for each in filtered(value) if _style.jq else [value]:
+        answer(value_text(each) if _style.jq else json.dumps(each, ensure_ascii=False, indent=2))
+
+
+def filtered(value: Any) -> list[Any]:
+    """What --jq makes of a value: any number of values. Raises Usage for a filter that is wrong or does not fit."""
+    import jq  # type: ignore[import-not-found]  # it has no stubs
+
+    try:
+        return list(jq.compile(_style.jq).input_value(value))
+    except ValueError as error:
+        raise Usage(f"--jq {_style.jq}: {str(error).splitlines()[0]}") from error
 
 
 def line(value: Any) -> None:
@@ -39,7 +80,7 @@ def line(value: Any) -> None:
 def failure(failed: CliError, *, as_json: bool) -> None:
     error(str(failed), failed.hint)
     if as_json:
-        document(failed.document())
+        answer(json.dumps(failed.document(), ensure_ascii=False, indent=2))
 
 
 def value_text(value: Any) -> str:
@@ -48,7 +89,9 @@ def value_text(value: Any) -> str:
 
 
 def symbol(emoji: str, plain: str) -> str:
-    """The emoji, or plain words on a stream that cannot carry it."""
+    """The emoji, or plain words on a stream that cannot carry it, or when words are wanted."""
+    if not _style.emoji:
+        return plain
     try:
         emoji.encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

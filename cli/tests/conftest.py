@@ -151,7 +151,9 @@ class Command:
 @pytest.fixture
 def dipeo(project: Path) -> Command:
     """`dipeo(...)` runs the command; no stack is ever started."""
-    keep = {name: value for name, value in os.environ.items() if not name.startswith("DIPEO_") and name != "CI"}
+    keep = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DIPEO_", "XDG_")) and name != "CI"
+    }
     return Command(project, keep | {"DIPEO_AUTOSTART": "0"})
 
 

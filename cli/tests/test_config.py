@@ -28,7 +28,7 @@ def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("DIPEO_AUTOSTART", "0")
     monkeypatch.setenv("DIPEO_BASE_DIR", str(tmp_path))
     assert config.load().api_url == "http://env:1"
-    loaded = config.load(api_url="http://flag:2")
+    loaded = config.load(config.Flags(api_url="http://flag:2"))
     assert (loaded.api_url, loaded.base, loaded.autostart) == ("http://flag:2", tmp_path.resolve(), False)
 
 
