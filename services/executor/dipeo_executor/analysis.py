@@ -8,6 +8,7 @@ from dipeo_executor.formats.diagnostics import Report, did_you_mean, listed, sho
 from dipeo_executor.formats.model import (
     BRANCHES,
     CONTENT_TYPES,
+    NATIVE_CONTENT_TYPES,
     NODE_TYPES,
     Arrow,
     Diagram,
@@ -16,12 +17,6 @@ from dipeo_executor.formats.model import (
     parse_handle_id,
 )
 from dipeo_executor.program import Edge
-
-NATIVE_CONTENT_TYPES = {
-    "person_job": "conversation_state",
-    **dict.fromkeys(("db", "code_job", "api_job"), "object"),
-}
-
 
 LOST_ARROWS = ("L9", "L10", "L12", "V6", "V7", "V8", "V9")  # a branch that such an arrow leaves is not missing
 

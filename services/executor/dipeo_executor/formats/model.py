@@ -11,6 +11,10 @@ NODE_TYPES = (
     *("hook", "template_job", "json_schema_validator", "typescript_ast", "integrated_api", "ir_builder", "diff_patch"),
 )
 CONTENT_TYPES = ("raw_text", "conversation_state", "object", "empty", "generic", "variable", "binary")
+NATIVE_CONTENT_TYPES = {  # of an arrow without a type, by the type of its source; of all others raw_text (§9.5)
+    "person_job": "conversation_state",
+    **dict.fromkeys(("db", "code_job", "api_job"), "object"),
+}
 HANDLE_LABELS = ("default", "first", "condtrue", "condfalse", "success", "error", "results")
 BRANCHES = {"condtrue": "true", "condfalse": "false"}
 

@@ -122,7 +122,7 @@ def test_a_condition_in_the_middle_of_a_chain_is_left_by_the_branch_that_is_name
     ],
 )
 def test_an_unusable_flow_line_is_told_with_its_place(line, code, words):
-    diagram, problems = flow(line)
+    _, problems = flow(line)
     assert [it.code for it in problems] == [code]
     assert words in problems[0].message
     assert problems[0].line == 7
