@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from dipeo_protos.diagram.v1 import diagram_pb2 as dipeo__protos_dot_diagram_dot_v1_dot_diagram__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'dipeo_protos/executor/v1/executor.proto\x12\x11\x64ipeo.executor.v1\x1a%dipeo_protos/diagram/v1/diagram.proto\":\n\x0e\x43ompileRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\"\xb3\x01\n\x0f\x43ompileResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic\x12\x12\n\nnode_count\x18\x03 \x01(\x05\x12\x12\n\nedge_count\x18\x04 \x01(\x05\x12(\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x18.dipeo.diagram.v1.Format\x12\x0c\n\x04name\x18\x06 \x01(\t\"\xa2\x02\n\nRunOptions\x12\x10\n\x08mock_llm\x18\x01 \x01(\x08\x12\x12\n\nkeep_going\x18\x02 \x01(\x08\x12\x11\n\ttimeout_s\x18\x03 \x01(\x01\x12;\n\x07\x61nswers\x18\x04 \x03(\x0b\x32*.dipeo.executor.v1.RunOptions.AnswersEntry\x12\x17\n\x0fnon_interactive\x18\x05 \x01(\x08\x12\x14\n\x0cmax_parallel\x18\x06 \x01(\x05\x12\x15\n\rmax_node_runs\x18\x07 \x01(\x05\x12\x14\n\x0cmax_cost_usd\x18\x08 \x01(\x01\x12\x12\n\nmax_tokens\x18\t \x01(\x03\x1a.\n\x0c\x41nswersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd3\x01\n\rSubmitRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\x12\x16\n\x0evariables_json\x18\x02 \x01(\x0c\x12.\n\x07options\x18\x03 \x01(\x0b\x32\x1d.dipeo.executor.v1.RunOptions\x12\x14\n\x0c\x65xecution_id\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x11\n\tprincipal\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\"Y\n\x0eSubmitResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic2\xb2\x01\n\x0f\x45xecutorService\x12P\n\x07\x43ompile\x12!.dipeo.executor.v1.CompileRequest\x1a\".dipeo.executor.v1.CompileResponse\x12M\n\x06Submit\x12 .dipeo.executor.v1.SubmitRequest\x1a!.dipeo.executor.v1.SubmitResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'dipeo_protos/executor/v1/executor.proto\x12\x11\x64ipeo.executor.v1\x1a%dipeo_protos/diagram/v1/diagram.proto\":\n\x0e\x43ompileRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\"\xb3\x01\n\x0f\x43ompileResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic\x12\x12\n\nnode_count\x18\x03 \x01(\x05\x12\x12\n\nedge_count\x18\x04 \x01(\x05\x12(\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x18.dipeo.diagram.v1.Format\x12\x0c\n\x04name\x18\x06 \x01(\t\"\xa2\x02\n\nRunOptions\x12\x10\n\x08mock_llm\x18\x01 \x01(\x08\x12\x12\n\nkeep_going\x18\x02 \x01(\x08\x12\x11\n\ttimeout_s\x18\x03 \x01(\x01\x12;\n\x07\x61nswers\x18\x04 \x03(\x0b\x32*.dipeo.executor.v1.RunOptions.AnswersEntry\x12\x17\n\x0fnon_interactive\x18\x05 \x01(\x08\x12\x14\n\x0cmax_parallel\x18\x06 \x01(\x05\x12\x15\n\rmax_node_runs\x18\x07 \x01(\x05\x12\x14\n\x0cmax_cost_usd\x18\x08 \x01(\x01\x12\x12\n\nmax_tokens\x18\t \x01(\x03\x1a.\n\x0c\x41nswersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd3\x01\n\rSubmitRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\x12\x16\n\x0evariables_json\x18\x02 \x01(\x0c\x12.\n\x07options\x18\x03 \x01(\x0b\x32\x1d.dipeo.executor.v1.RunOptions\x12\x14\n\x0c\x65xecution_id\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x11\n\tprincipal\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\"Y\n\x0eSubmitResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic\"d\n\x0e\x43onvertRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\x12(\n\x06target\x18\x02 \x01(\x0e\x32\x18.dipeo.diagram.v1.Format\"\x8c\x01\n\x0f\x43onvertResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.dipeo.diagram.v1.Format\x12\x0e\n\x06losses\x18\x04 \x03(\t\";\n\x0fReformatRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\"S\n\x10ReformatResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic\"L\n\x0f\x44\x65scribeRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\x12\x0f\n\x07picture\x18\x02 \x01(\t\"\xab\x03\n\x10\x44\x65scribeResponse\x12\x31\n\x0b\x64iagnostics\x18\x01 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.dipeo.diagram.v1.Format\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nnode_count\x18\x04 \x01(\x05\x12\x12\n\nedge_count\x18\x05 \x01(\x05\x12\x46\n\nnode_types\x18\x06 \x03(\x0b\x32\x32.dipeo.executor.v1.DescribeResponse.NodeTypesEntry\x12-\n\x07persons\x18\x07 \x03(\x0b\x32\x1c.dipeo.executor.v1.PersonUse\x12&\n\x05loops\x18\x08 \x03(\x0b\x32\x17.dipeo.executor.v1.Loop\x12\r\n\x05\x64\x65pth\x18\t \x01(\x05\x12\x13\n\x0bunreachable\x18\n \x03(\t\x12\x0f\n\x07picture\x18\x0b \x01(\t\x1a\x30\n\x0eNodeTypesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"U\n\tPersonUse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\r\n\x05nodes\x18\x05 \x01(\x05\"\x16\n\x04Loop\x12\x0e\n\x06labels\x18\x01 \x03(\t\"9\n\rExportRequest\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.dipeo.diagram.v1.Source\"Q\n\x0e\x45xportResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x31\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1c.dipeo.diagram.v1.Diagnostic\"\x1a\n\x18\x44\x65scribeNodeTypesRequest\"b\n\x19\x44\x65scribeNodeTypesResponse\x12*\n\x05types\x18\x01 \x03(\x0b\x32\x1b.dipeo.executor.v1.NodeType\x12\x19\n\x11light_schema_json\x18\x02 \x01(\x0c\"{\n\x08NodeType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x0e\n\x06inputs\x18\x03 \x03(\t\x12\x0f\n\x07outputs\x18\x04 \x03(\t\x12/\n\nproperties\x18\x05 \x03(\x0b\x32\x1b.dipeo.executor.v1.Property\"\\\n\x08Property\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\x14\n\x0c\x64\x65\x66\x61ult_json\x18\x04 \x01(\x0c\x12\x0c\n\x04help\x18\x05 \x01(\t\"%\n\x13\x46indDiagramsRequest\x12\x0e\n\x06\x66older\x18\x01 \x01(\t\"E\n\x14\x46indDiagramsResponse\x12-\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1e.dipeo.executor.v1.DiagramFile\"\xb7\x01\n\x0b\x44iagramFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.dipeo.diagram.v1.Format\x12\x12\n\nnode_count\x18\x04 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x13\n\x0bstart_nodes\x18\x06 \x03(\t\x12\x0f\n\x07persons\x18\x07 \x03(\t\x12\x13\n\x0bmodified_ms\x18\x08 \x01(\x03\x32\xce\x05\n\x0f\x45xecutorService\x12P\n\x07\x43ompile\x12!.dipeo.executor.v1.CompileRequest\x1a\".dipeo.executor.v1.CompileResponse\x12P\n\x07\x43onvert\x12!.dipeo.executor.v1.ConvertRequest\x1a\".dipeo.executor.v1.ConvertResponse\x12S\n\x08Reformat\x12\".dipeo.executor.v1.ReformatRequest\x1a#.dipeo.executor.v1.ReformatResponse\x12S\n\x08\x44\x65scribe\x12\".dipeo.executor.v1.DescribeRequest\x1a#.dipeo.executor.v1.DescribeResponse\x12M\n\x06\x45xport\x12 .dipeo.executor.v1.ExportRequest\x1a!.dipeo.executor.v1.ExportResponse\x12n\n\x11\x44\x65scribeNodeTypes\x12+.dipeo.executor.v1.DescribeNodeTypesRequest\x1a,.dipeo.executor.v1.DescribeNodeTypesResponse\x12_\n\x0c\x46indDiagrams\x12&.dipeo.executor.v1.FindDiagramsRequest\x1a\'.dipeo.executor.v1.FindDiagramsResponse\x12M\n\x06Submit\x12 .dipeo.executor.v1.SubmitRequest\x1a!.dipeo.executor.v1.SubmitResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RUNOPTIONS_ANSWERSENTRY']._loaded_options = None
   _globals['_RUNOPTIONS_ANSWERSENTRY']._serialized_options = b'8\001'
+  _globals['_DESCRIBERESPONSE_NODETYPESENTRY']._loaded_options = None
+  _globals['_DESCRIBERESPONSE_NODETYPESENTRY']._serialized_options = b'8\001'
   _globals['_COMPILEREQUEST']._serialized_start=101
   _globals['_COMPILEREQUEST']._serialized_end=159
   _globals['_COMPILERESPONSE']._serialized_start=162
@@ -46,6 +48,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITREQUEST']._serialized_end=848
   _globals['_SUBMITRESPONSE']._serialized_start=850
   _globals['_SUBMITRESPONSE']._serialized_end=939
-  _globals['_EXECUTORSERVICE']._serialized_start=942
-  _globals['_EXECUTORSERVICE']._serialized_end=1120
+  _globals['_CONVERTREQUEST']._serialized_start=941
+  _globals['_CONVERTREQUEST']._serialized_end=1041
+  _globals['_CONVERTRESPONSE']._serialized_start=1044
+  _globals['_CONVERTRESPONSE']._serialized_end=1184
+  _globals['_REFORMATREQUEST']._serialized_start=1186
+  _globals['_REFORMATREQUEST']._serialized_end=1245
+  _globals['_REFORMATRESPONSE']._serialized_start=1247
+  _globals['_REFORMATRESPONSE']._serialized_end=1330
+  _globals['_DESCRIBEREQUEST']._serialized_start=1332
+  _globals['_DESCRIBEREQUEST']._serialized_end=1408
+  _globals['_DESCRIBERESPONSE']._serialized_start=1411
+  _globals['_DESCRIBERESPONSE']._serialized_end=1838
+  _globals['_DESCRIBERESPONSE_NODETYPESENTRY']._serialized_start=1790
+  _globals['_DESCRIBERESPONSE_NODETYPESENTRY']._serialized_end=1838
+  _globals['_PERSONUSE']._serialized_start=1840
+  _globals['_PERSONUSE']._serialized_end=1925
+  _globals['_LOOP']._serialized_start=1927
+  _globals['_LOOP']._serialized_end=1949
+  _globals['_EXPORTREQUEST']._serialized_start=1951
+  _globals['_EXPORTREQUEST']._serialized_end=2008
+  _globals['_EXPORTRESPONSE']._serialized_start=2010
+  _globals['_EXPORTRESPONSE']._serialized_end=2091
+  _globals['_DESCRIBENODETYPESREQUEST']._serialized_start=2093
+  _globals['_DESCRIBENODETYPESREQUEST']._serialized_end=2119
+  _globals['_DESCRIBENODETYPESRESPONSE']._serialized_start=2121
+  _globals['_DESCRIBENODETYPESRESPONSE']._serialized_end=2219
+  _globals['_NODETYPE']._serialized_start=2221
+  _globals['_NODETYPE']._serialized_end=2344
+  _globals['_PROPERTY']._serialized_start=2346
+  _globals['_PROPERTY']._serialized_end=2438
+  _globals['_FINDDIAGRAMSREQUEST']._serialized_start=2440
+  _globals['_FINDDIAGRAMSREQUEST']._serialized_end=2477
+  _globals['_FINDDIAGRAMSRESPONSE']._serialized_start=2479
+  _globals['_FINDDIAGRAMSRESPONSE']._serialized_end=2548
+  _globals['_DIAGRAMFILE']._serialized_start=2551
+  _globals['_DIAGRAMFILE']._serialized_end=2734
+  _globals['_EXECUTORSERVICE']._serialized_start=2737
+  _globals['_EXECUTORSERVICE']._serialized_end=3455
 # @@protoc_insertion_point(module_scope)

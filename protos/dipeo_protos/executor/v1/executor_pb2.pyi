@@ -83,3 +83,184 @@ class SubmitResponse(_message.Message):
     execution_id: str
     diagnostics: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
     def __init__(self, execution_id: _Optional[str] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ...) -> None: ...
+
+class ConvertRequest(_message.Message):
+    __slots__ = ("source", "target")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    source: _diagram_pb2.Source
+    target: _diagram_pb2.Format
+    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., target: _Optional[_Union[_diagram_pb2.Format, str]] = ...) -> None: ...
+
+class ConvertResponse(_message.Message):
+    __slots__ = ("text", "diagnostics", "format", "losses")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    LOSSES_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    diagnostics: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
+    format: _diagram_pb2.Format
+    losses: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, text: _Optional[str] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., losses: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReformatRequest(_message.Message):
+    __slots__ = ("source",)
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    source: _diagram_pb2.Source
+    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ...) -> None: ...
+
+class ReformatResponse(_message.Message):
+    __slots__ = ("text", "diagnostics")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    diagnostics: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
+    def __init__(self, text: _Optional[str] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ...) -> None: ...
+
+class DescribeRequest(_message.Message):
+    __slots__ = ("source", "picture")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    source: _diagram_pb2.Source
+    picture: str
+    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., picture: _Optional[str] = ...) -> None: ...
+
+class DescribeResponse(_message.Message):
+    __slots__ = ("diagnostics", "format", "name", "node_count", "edge_count", "node_types", "persons", "loops", "depth", "unreachable", "picture")
+    class NodeTypesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NODE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EDGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    NODE_TYPES_FIELD_NUMBER: _ClassVar[int]
+    PERSONS_FIELD_NUMBER: _ClassVar[int]
+    LOOPS_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    UNREACHABLE_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    diagnostics: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
+    format: _diagram_pb2.Format
+    name: str
+    node_count: int
+    edge_count: int
+    node_types: _containers.ScalarMap[str, int]
+    persons: _containers.RepeatedCompositeFieldContainer[PersonUse]
+    loops: _containers.RepeatedCompositeFieldContainer[Loop]
+    depth: int
+    unreachable: _containers.RepeatedScalarFieldContainer[str]
+    picture: str
+    def __init__(self, diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., name: _Optional[str] = ..., node_count: _Optional[int] = ..., edge_count: _Optional[int] = ..., node_types: _Optional[_Mapping[str, int]] = ..., persons: _Optional[_Iterable[_Union[PersonUse, _Mapping]]] = ..., loops: _Optional[_Iterable[_Union[Loop, _Mapping]]] = ..., depth: _Optional[int] = ..., unreachable: _Optional[_Iterable[str]] = ..., picture: _Optional[str] = ...) -> None: ...
+
+class PersonUse(_message.Message):
+    __slots__ = ("id", "label", "service", "model", "nodes")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    label: str
+    service: str
+    model: str
+    nodes: int
+    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., service: _Optional[str] = ..., model: _Optional[str] = ..., nodes: _Optional[int] = ...) -> None: ...
+
+class Loop(_message.Message):
+    __slots__ = ("labels",)
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, labels: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExportRequest(_message.Message):
+    __slots__ = ("source",)
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    source: _diagram_pb2.Source
+    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ...) -> None: ...
+
+class ExportResponse(_message.Message):
+    __slots__ = ("text", "diagnostics")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    diagnostics: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
+    def __init__(self, text: _Optional[str] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ...) -> None: ...
+
+class DescribeNodeTypesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DescribeNodeTypesResponse(_message.Message):
+    __slots__ = ("types", "light_schema_json")
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    LIGHT_SCHEMA_JSON_FIELD_NUMBER: _ClassVar[int]
+    types: _containers.RepeatedCompositeFieldContainer[NodeType]
+    light_schema_json: bytes
+    def __init__(self, types: _Optional[_Iterable[_Union[NodeType, _Mapping]]] = ..., light_schema_json: _Optional[bytes] = ...) -> None: ...
+
+class NodeType(_message.Message):
+    __slots__ = ("name", "summary", "inputs", "outputs", "properties")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    summary: str
+    inputs: _containers.RepeatedScalarFieldContainer[str]
+    outputs: _containers.RepeatedScalarFieldContainer[str]
+    properties: _containers.RepeatedCompositeFieldContainer[Property]
+    def __init__(self, name: _Optional[str] = ..., summary: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[str]] = ..., properties: _Optional[_Iterable[_Union[Property, _Mapping]]] = ...) -> None: ...
+
+class Property(_message.Message):
+    __slots__ = ("name", "type", "required", "default_json", "help")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_JSON_FIELD_NUMBER: _ClassVar[int]
+    HELP_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: str
+    required: bool
+    default_json: bytes
+    help: str
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., required: _Optional[bool] = ..., default_json: _Optional[bytes] = ..., help: _Optional[str] = ...) -> None: ...
+
+class FindDiagramsRequest(_message.Message):
+    __slots__ = ("folder",)
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    folder: str
+    def __init__(self, folder: _Optional[str] = ...) -> None: ...
+
+class FindDiagramsResponse(_message.Message):
+    __slots__ = ("files",)
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[DiagramFile]
+    def __init__(self, files: _Optional[_Iterable[_Union[DiagramFile, _Mapping]]] = ...) -> None: ...
+
+class DiagramFile(_message.Message):
+    __slots__ = ("path", "name", "format", "node_count", "description", "start_nodes", "persons", "modified_ms")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    NODE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    START_NODES_FIELD_NUMBER: _ClassVar[int]
+    PERSONS_FIELD_NUMBER: _ClassVar[int]
+    MODIFIED_MS_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    name: str
+    format: _diagram_pb2.Format
+    node_count: int
+    description: str
+    start_nodes: _containers.RepeatedScalarFieldContainer[str]
+    persons: _containers.RepeatedScalarFieldContainer[str]
+    modified_ms: int
+    def __init__(self, path: _Optional[str] = ..., name: _Optional[str] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., node_count: _Optional[int] = ..., description: _Optional[str] = ..., start_nodes: _Optional[_Iterable[str]] = ..., persons: _Optional[_Iterable[str]] = ..., modified_ms: _Optional[int] = ...) -> None: ...

@@ -39,6 +39,36 @@ class ExecutorServiceStub:
                 request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CompileRequest.SerializeToString,
                 response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CompileResponse.FromString,
                 _registered_method=True)
+        self.Convert = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/Convert',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ConvertRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ConvertResponse.FromString,
+                _registered_method=True)
+        self.Reformat = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/Reformat',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReformatRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReformatResponse.FromString,
+                _registered_method=True)
+        self.Describe = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/Describe',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeResponse.FromString,
+                _registered_method=True)
+        self.Export = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/Export',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ExportRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ExportResponse.FromString,
+                _registered_method=True)
+        self.DescribeNodeTypes = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/DescribeNodeTypes',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeNodeTypesRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeNodeTypesResponse.FromString,
+                _registered_method=True)
+        self.FindDiagrams = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/FindDiagrams',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.FindDiagramsRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.FindDiagramsResponse.FromString,
+                _registered_method=True)
         self.Submit = channel.unary_unary(
                 '/dipeo.executor.v1.ExecutorService/Submit',
                 request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.SubmitRequest.SerializeToString,
@@ -51,6 +81,49 @@ class ExecutorServiceServicer:
 
     def Compile(self, request, context):
         """Reads and checks a diagram; stores nothing. Never fails because of the diagram: problems are the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Convert(self, request, context):
+        """The diagram's text in another format. Reads, but does not compile: a diagram that cannot run can be converted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reformat(self, request, context):
+        """The same text in the usual layout, comments kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Describe(self, request, context):
+        """What the diagram consists of, and its picture. Reads, but does not compile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Export(self, request, context):
+        """A Python script that runs without DiPeO and behaves like the diagram. What it cannot hold is an error that names the
+        node.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeNodeTypes(self, request, context):
+        """The node types with their properties, and the JSON Schema of light diagrams.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindDiagrams(self, request, context):
+        """The files under the project root that are diagrams, by path, each once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,6 +146,36 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.Compile,
                     request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CompileRequest.FromString,
                     response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CompileResponse.SerializeToString,
+            ),
+            'Convert': grpc.unary_unary_rpc_method_handler(
+                    servicer.Convert,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ConvertRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ConvertResponse.SerializeToString,
+            ),
+            'Reformat': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reformat,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReformatRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReformatResponse.SerializeToString,
+            ),
+            'Describe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Describe,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_unary_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ExportRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ExportResponse.SerializeToString,
+            ),
+            'DescribeNodeTypes': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeNodeTypes,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeNodeTypesRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeNodeTypesResponse.SerializeToString,
+            ),
+            'FindDiagrams': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindDiagrams,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.FindDiagramsRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.FindDiagramsResponse.SerializeToString,
             ),
             'Submit': grpc.unary_unary_rpc_method_handler(
                     servicer.Submit,
@@ -107,6 +210,168 @@ class ExecutorService:
             '/dipeo.executor.v1.ExecutorService/Compile',
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CompileRequest.SerializeToString,
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CompileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Convert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/Convert',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ConvertRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ConvertResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reformat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/Reformat',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReformatRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReformatResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Describe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/Describe',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/Export',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ExportRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeNodeTypes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/DescribeNodeTypes',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeNodeTypesRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.DescribeNodeTypesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindDiagrams(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/FindDiagrams',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.FindDiagramsRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.FindDiagramsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,6 +33,20 @@ class ExecutorServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ExecutorServiceAsyncStub: ...
     Compile: _grpc.UnaryUnaryMultiCallable[_executor_pb2.CompileRequest, _executor_pb2.CompileResponse]
     """Reads and checks a diagram; stores nothing. Never fails because of the diagram: problems are the answer."""
+    Convert: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ConvertRequest, _executor_pb2.ConvertResponse]
+    """The diagram's text in another format. Reads, but does not compile: a diagram that cannot run can be converted."""
+    Reformat: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ReformatRequest, _executor_pb2.ReformatResponse]
+    """The same text in the usual layout, comments kept."""
+    Describe: _grpc.UnaryUnaryMultiCallable[_executor_pb2.DescribeRequest, _executor_pb2.DescribeResponse]
+    """What the diagram consists of, and its picture. Reads, but does not compile."""
+    Export: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ExportRequest, _executor_pb2.ExportResponse]
+    """A Python script that runs without DiPeO and behaves like the diagram. What it cannot hold is an error that names the
+    node.
+    """
+    DescribeNodeTypes: _grpc.UnaryUnaryMultiCallable[_executor_pb2.DescribeNodeTypesRequest, _executor_pb2.DescribeNodeTypesResponse]
+    """The node types with their properties, and the JSON Schema of light diagrams."""
+    FindDiagrams: _grpc.UnaryUnaryMultiCallable[_executor_pb2.FindDiagramsRequest, _executor_pb2.FindDiagramsResponse]
+    """The files under the project root that are diagrams, by path, each once."""
     Submit: _grpc.UnaryUnaryMultiCallable[_executor_pb2.SubmitRequest, _executor_pb2.SubmitResponse]
     """Compiles, captures what the diagram names (prompts, code files, sub-diagrams), stores the execution and starts it,
     here or on another executor. Returns once the execution is durable. An invalid diagram stores nothing and comes
@@ -45,6 +59,20 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Compile: _aio.UnaryUnaryMultiCallable[_executor_pb2.CompileRequest, _executor_pb2.CompileResponse]  # type: ignore[assignment]
     """Reads and checks a diagram; stores nothing. Never fails because of the diagram: problems are the answer."""
+    Convert: _aio.UnaryUnaryMultiCallable[_executor_pb2.ConvertRequest, _executor_pb2.ConvertResponse]  # type: ignore[assignment]
+    """The diagram's text in another format. Reads, but does not compile: a diagram that cannot run can be converted."""
+    Reformat: _aio.UnaryUnaryMultiCallable[_executor_pb2.ReformatRequest, _executor_pb2.ReformatResponse]  # type: ignore[assignment]
+    """The same text in the usual layout, comments kept."""
+    Describe: _aio.UnaryUnaryMultiCallable[_executor_pb2.DescribeRequest, _executor_pb2.DescribeResponse]  # type: ignore[assignment]
+    """What the diagram consists of, and its picture. Reads, but does not compile."""
+    Export: _aio.UnaryUnaryMultiCallable[_executor_pb2.ExportRequest, _executor_pb2.ExportResponse]  # type: ignore[assignment]
+    """A Python script that runs without DiPeO and behaves like the diagram. What it cannot hold is an error that names the
+    node.
+    """
+    DescribeNodeTypes: _aio.UnaryUnaryMultiCallable[_executor_pb2.DescribeNodeTypesRequest, _executor_pb2.DescribeNodeTypesResponse]  # type: ignore[assignment]
+    """The node types with their properties, and the JSON Schema of light diagrams."""
+    FindDiagrams: _aio.UnaryUnaryMultiCallable[_executor_pb2.FindDiagramsRequest, _executor_pb2.FindDiagramsResponse]  # type: ignore[assignment]
+    """The files under the project root that are diagrams, by path, each once."""
     Submit: _aio.UnaryUnaryMultiCallable[_executor_pb2.SubmitRequest, _executor_pb2.SubmitResponse]  # type: ignore[assignment]
     """Compiles, captures what the diagram names (prompts, code files, sub-diagrams), stores the execution and starts it,
     here or on another executor. Returns once the execution is durable. An invalid diagram stores nothing and comes
@@ -60,6 +88,56 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_executor_pb2.CompileResponse, _abc.Awaitable[_executor_pb2.CompileResponse]]:
         """Reads and checks a diagram; stores nothing. Never fails because of the diagram: problems are the answer."""
+
+    @_abc_1.abstractmethod
+    def Convert(
+        self,
+        request: _executor_pb2.ConvertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.ConvertResponse, _abc.Awaitable[_executor_pb2.ConvertResponse]]:
+        """The diagram's text in another format. Reads, but does not compile: a diagram that cannot run can be converted."""
+
+    @_abc_1.abstractmethod
+    def Reformat(
+        self,
+        request: _executor_pb2.ReformatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.ReformatResponse, _abc.Awaitable[_executor_pb2.ReformatResponse]]:
+        """The same text in the usual layout, comments kept."""
+
+    @_abc_1.abstractmethod
+    def Describe(
+        self,
+        request: _executor_pb2.DescribeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.DescribeResponse, _abc.Awaitable[_executor_pb2.DescribeResponse]]:
+        """What the diagram consists of, and its picture. Reads, but does not compile."""
+
+    @_abc_1.abstractmethod
+    def Export(
+        self,
+        request: _executor_pb2.ExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.ExportResponse, _abc.Awaitable[_executor_pb2.ExportResponse]]:
+        """A Python script that runs without DiPeO and behaves like the diagram. What it cannot hold is an error that names the
+        node.
+        """
+
+    @_abc_1.abstractmethod
+    def DescribeNodeTypes(
+        self,
+        request: _executor_pb2.DescribeNodeTypesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.DescribeNodeTypesResponse, _abc.Awaitable[_executor_pb2.DescribeNodeTypesResponse]]:
+        """The node types with their properties, and the JSON Schema of light diagrams."""
+
+    @_abc_1.abstractmethod
+    def FindDiagrams(
+        self,
+        request: _executor_pb2.FindDiagramsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.FindDiagramsResponse, _abc.Awaitable[_executor_pb2.FindDiagramsResponse]]:
+        """The files under the project root that are diagrams, by path, each once."""
 
     @_abc_1.abstractmethod
     def Submit(

@@ -147,11 +147,11 @@ def _arrow(draw, index, nodes):
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(diagrams(), st.sampled_from(FORMATS), st.sampled_from(FORMATS))
 def test_made_diagrams_survive_any_two_conversions(diagram, first, second):
-    renamed = {f'node "{it.name}" is now called' for it in diagram.nodes}
+    renamed = tuple(f'node "{it.name}" is now called' for it in diagram.nodes)
     once = convert(diagram, first)
-    assert [loss for loss in once.losses if not loss.startswith(tuple(renamed))] == [], once.text
+    assert [loss for loss in once.losses if not loss.startswith(renamed)] == [], once.text
     again = convert(read(once.text, first), second)
-    assert again.losses == (), again.text
+    assert [loss for loss in again.losses if not loss.startswith(renamed)] == [], again.text
 
 
 # --- single points ---------------------------------------------------------------------------------------------------
