@@ -141,7 +141,11 @@ class Gateway:
 
     def abort(self, execution_id: str, reason: str = "") -> Json:
         """Raises CliError with code conflict when the run has ended."""
-        input = {"execution_id": execution_id, "action": "abort", "reason": reason or None}
+        return self.control(execution_id, "abort", reason)
+
+    def control(self, execution_id: str, action: str, reason: str = "") -> Json:
+        """Abort, pause or resume: {id, status}. Raises CliError with code conflict when it cannot be done any more."""
+        input = {"execution_id": execution_id, "action": action, "reason": reason or None}
         result: Json = self._mutate(operations.CONTROL_EXECUTION, "controlExecution", input)["data"]
         return result
 

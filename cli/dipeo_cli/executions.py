@@ -167,6 +167,25 @@ def _cancel_one(gateway: Gateway, execution_id: str, reason: str) -> Json:
         time.sleep(0.05)
 
 
+def pause(config: Config, reference: str, *, reason: str, as_json: bool) -> int:
+    """Print the status; it is paused once the nodes that run have ended."""
+    return _control(config, reference, "pause", reason, "it pauses once the nodes that run have ended", as_json)
+
+
+def resume(config: Config, reference: str, *, as_json: bool) -> int:
+    return _control(config, reference, "resume", "", "it goes on as soon as an executor has it", as_json)
+
+
+def _control(config: Config, reference: str, action: str, reason: str, pending: str, as_json: bool) -> int:
+    with stack.connect(config) as gateway:
+        execution_id = refs.resolve(reference, gateway)
+        status = shapes.status_of(gateway.control(execution_id, action, reason))
+    if status not in shapes.TERMINAL and (status == "paused") is not (action == "pause"):
+        output.say(pending)
+    output.document({"session_id": execution_id, "status": status}) if as_json else output.answer(status)
+    return 0
+
+
 def answer(config: Config, reference: str, words: list[str], *, as_json: bool) -> int:
     """`ID` lists the open questions, `ID TEXT` answers the only one, `ID NODE TEXT` that of a node."""
     with stack.connect(config) as gateway:

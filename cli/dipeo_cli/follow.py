@@ -65,14 +65,17 @@ class Follower:
         self._connect, self._view, self._desk = connect, view, desk
         self.execution_id = execution_id
         self._seq = 0
+        self._paused = False
 
     def to_end(self, patience_s: float | None = None) -> None:
-        """Until the run has ended. Patience is spent while no human is awaited; then GaveUp."""
+        """Until the run has ended. Patience is spent while it neither is paused nor awaits a human; then GaveUp."""
         before = time.monotonic()
         with closing(events(self._connect, self.execution_id, self._seq, self._poll_s)) as steps:
             for gateway, event in steps:
                 if event is not None:
                     self._seq = event["seq"]
+                    if (kind := (event.get("data") or {}).get("event")) in ("execution.paused", "execution.resumed"):
+                        self._paused = kind == "execution.paused"
                     self._desk.take(event)
                     self._view.show(event)
                 elif not self._desk.reading:
@@ -80,7 +83,7 @@ class Follower:
                 if gateway is not None:
                     self._desk.work(gateway)
                 now = time.monotonic()
-                if patience_s is not None and not self._desk.waiting:
+                if patience_s is not None and not self._desk.waiting and not self._paused:
                     patience_s -= now - before
                     if patience_s < 0:
                         raise GaveUp

@@ -47,6 +47,8 @@ class Live:
         if event["type"] == "EXECUTION_STARTED":
             self._status = "running"
         data = event.get("data") or {}
+        if data.get("event") in ("execution.paused", "execution.resumed"):
+            self._status = str(event.get("status")).lower()
         if data.get("is_final"):
             self._status = str(data.get("status") or "ended").lower()
         self.tick()

@@ -106,6 +106,10 @@ def _log(name: str, data: Event) -> str:
             return f"{data.get('level')}: {data.get('message')}" if data.get("level") != "debug" else ""
         case "node.retrying":
             return f'node "{name}" starts again (attempt {data.get("attempt")}): {data.get("reason")}'
+        case "execution.paused":
+            return "run paused" + (f": {data['reason']}" if data.get("reason") else "")
+        case "execution.resumed":
+            return "run resumed"
         case "execution.recovered":
             return "run taken over by another executor; finished nodes are not run again"
     return ""

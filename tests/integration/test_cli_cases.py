@@ -234,3 +234,26 @@ def test_variables_reach_the_diagram(house: Any) -> None:
     house.write("given.json", '{"a": 1}')
     done = house("run", "sum", "--inputs", "given.json", "-i", 'b:={"c": 41}', "--output-only", "-q")
     assert done.out == "42\n"
+
+
+def test_a_run_is_paused_and_resumed(house: Any, eventually: Any) -> None:
+    gate = "import os, time\\nwhile not os.path.exists('gate'): time.sleep(0.01)"
+    diagram = house.write(
+        "gated.light.yaml",
+        "version: light\nnodes:\n  - {label: S, type: start}\n"
+        f'  - {{label: A, type: code_job, code: "{gate}"}}\n  - {{label: B, type: code_job, code: "result = 2"}}\n'
+        "  - {label: E, type: endpoint}\n"
+        "connections:\n  - {from: S, to: A}\n  - {from: A, to: B}\n  - {from: B, to: E}\n",
+    )
+    execution_id = house.background(diagram)
+    never_paused = house("resume", execution_id)
+    assert never_paused.code == 1 and "is not paused" in never_paused.err
+    eventually(lambda: 'node "A" started' in house("logs", execution_id).out)
+    pausing = house("pause", execution_id, "--reason", "lunch")
+    assert (pausing.code, pausing.out) == (0, "running\n") and "once the nodes that run have ended" in pausing.err
+    house.write("gate", "")
+    eventually(lambda: house("pause", execution_id).out == "paused\n")
+    assert [each["status"] for each in house("ps", "--json").json] == ["paused"]
+    assert house("resume", execution_id, "--json").json["status"] in ("running", "completed")
+    assert house("watch", execution_id, "-q").out == SUCCESS + "2\n"
+    assert "run paused: lunch" in house("logs", execution_id).out

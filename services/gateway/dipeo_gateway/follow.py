@@ -44,12 +44,13 @@ async def page(backend: Backend, execution_id: str, after_seq: int, limit: int) 
     }
 
 
-async def until_ended(backend: Backend, execution_id: str, after_seq: int) -> None:
-    """Return after the terminal event."""
+async def until(backend: Backend, execution_id: str, after_seq: int, kind: str = "") -> None:
+    """Return after an event of this kind, as the proto names it, at the latest after the terminal one."""
     events = backend.watch(execution_id, after_seq)
     try:
-        async for _ in events:
-            pass
+        async for event in events:
+            if event.WhichOneof("body") == kind:
+                return
     finally:
         await events.aclose()
 

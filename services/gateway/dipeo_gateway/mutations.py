@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -16,13 +17,13 @@ from dipeo_gateway.types import (
     InteractiveResponseInput,
     Status,
 )
-from dipeo_kit import errors
+from dipeo_kit import errors, ids
 from dipeo_protos.store.v1 import store_pb2
 
 Input = TypeVar("Input")
 
 MAX_RESPONSE_BYTES = 256 * 1024
-ABORT_WAIT_S = 2.0
+WAIT_S = 2.0
 
 
 def _refusals_as_answers(
@@ -74,11 +75,31 @@ async def control(context: Context, asked: ExecutionControlInput, wanted: Abstra
         case "abort":
             return await _abort(context, asked, wanted)
         case "pause" | "resume":
-            raise errors.NotSupported(f'action "{asked.action}" is not offered yet; there is abort')
+            return await _pause_or_resume(context, asked, wanted)
         case "complete" | "fail":
             raise errors.BadInput(f'action "{asked.action}" is only for executions that a client drives itself')
         case _:
-            raise errors.BadInput(f'action "{asked.action}" is unknown; there is abort')
+            raise errors.BadInput(f'action "{asked.action}" is unknown; there are pause, resume and abort')
+
+
+async def _pause_or_resume(context: Context, asked: ExecutionControlInput, wanted: AbstractSet[str]) -> ExecutionResult:
+    """Answers after it took effect, or after two seconds: what runs is awaited before an execution is paused."""
+    store, pausing = context.backend.store, asked.action == "pause"
+    request = store_pb2.PostSignalRequest(execution_id=asked.execution_id, signal_id=ids.new_hex())
+    if pausing:
+        request.pause.CopyFrom(store_pb2.Pause(reason=asked.reason or "", principal=context.principal))
+    else:
+        request.resume.CopyFrom(store_pb2.Resume(principal=context.principal))
+    execution = (await store.write(store.rpc.PostSignal, request)).execution
+    paused = execution.status == store_pb2.EXECUTION_STATUS_PAUSED
+    if paused is not pausing:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_S):
+                kind = "execution_paused" if pausing else "execution_resumed"
+                await follow.until(context.backend, asked.execution_id, execution.head_seq, kind)
+    state = await executions.fetch(context.backend, asked.execution_id, wanted)
+    done = (state.status is Status.PAUSED) is pausing
+    return ExecutionResult(success=True, message="done" if done else "accepted", data=state)
 
 
 async def _abort(context: Context, asked: ExecutionControlInput, wanted: AbstractSet[str]) -> ExecutionResult:
@@ -93,8 +114,8 @@ async def _abort(context: Context, asked: ExecutionControlInput, wanted: Abstrac
     try:
         execution = (await store.write(store.rpc.PostSignal, request)).execution
         if wire.status_word(execution.status) not in wire.TERMINAL:
-            async with asyncio.timeout(ABORT_WAIT_S):
-                await follow.until_ended(context.backend, asked.execution_id, execution.head_seq)
+            async with asyncio.timeout(WAIT_S):
+                await follow.until(context.backend, asked.execution_id, execution.head_seq)
     except TimeoutError:
         pass
     except errors.Conflict:

@@ -122,7 +122,7 @@ class Mutation:
     async def execute_diagram(self, info: Info, input: ExecuteDiagramInput) -> ExecutionResult:
         return await mutations.execute(info.context, input, selected(info.selected_fields))
 
-    @strawberry.mutation(name="controlExecution", description="action: abort")
+    @strawberry.mutation(name="controlExecution", description="action: pause, resume or abort")
     async def control_execution(self, info: Info, input: ExecutionControlInput) -> ExecutionResult:
         return await mutations.control(info.context, input, selected(info.selected_fields))
 

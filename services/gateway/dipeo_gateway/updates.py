@@ -197,6 +197,16 @@ class Mapper:
         made.status = Status.PENDING
         return made
 
+    def _paused(self, event: ev.Event) -> ExecutionUpdateType:
+        made = self._log(event, "execution_paused", reason=event.execution_paused.reason)
+        made.status = Status.PAUSED
+        return made
+
+    def _resumed(self, event: ev.Event) -> ExecutionUpdateType:
+        made = self._log(event, "execution_resumed")
+        made.status = Status.RUNNING
+        return made
+
     def _recovered(self, event: ev.Event) -> ExecutionUpdateType:
         body = event.execution_recovered
         return self._log(event, "execution_recovered", executor=body.executor, attempt=body.attempt)
@@ -239,6 +249,8 @@ _BY_KIND = {
     "execution_created": Mapper._created,
     "execution_started": Mapper._started,
     "execution_recovered": Mapper._recovered,
+    "execution_paused": Mapper._paused,
+    "execution_resumed": Mapper._resumed,
     "execution_completed": Mapper._completed,
     "execution_failed": Mapper._failed,
     "execution_aborted": Mapper._aborted,

@@ -15,12 +15,15 @@ from dipeo_protos.diagram.v1 import diagram_pb2
 from dipeo_protos.executor.v1 import executor_pb2, executor_pb2_grpc
 from dipeo_protos.store.v1 import events_pb2, store_pb2, store_pb2_grpc
 
-TERMINAL = {
+AFTER = {
+    "execution_paused": store_pb2.EXECUTION_STATUS_PAUSED,
+    "execution_resumed": store_pb2.EXECUTION_STATUS_RUNNING,
     "execution_completed": store_pb2.EXECUTION_STATUS_COMPLETED,
     "execution_failed": store_pb2.EXECUTION_STATUS_FAILED,
     "execution_aborted": store_pb2.EXECUTION_STATUS_ABORTED,
     "execution_maxiter_reached": store_pb2.EXECUTION_STATUS_MAXITER_REACHED,
 }
+TERMINAL = AFTER.keys() - {"execution_paused", "execution_resumed"}
 
 
 @dataclass
@@ -63,7 +66,7 @@ class Store(store_pb2_grpc.StoreServiceServicer):
                 event = event_of(body, seq=len(kept.events) + 1)
                 kept.events.append(event)
                 kept.execution.head_seq = event.seq
-                kept.execution.status = TERMINAL.get(event.WhichOneof("body"), kept.execution.status)
+                kept.execution.status = AFTER.get(event.WhichOneof("body"), kept.execution.status)
             self.changed.notify_all()
 
     async def watched_by(self, count: int) -> None:

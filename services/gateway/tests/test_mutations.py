@@ -155,7 +155,7 @@ async def test_case_9_abort_is_answered_when_the_execution_has_ended_and_may_be_
 
 
 async def test_abort_of_an_execution_that_takes_its_time_is_accepted(house, monkeypatch):
-    monkeypatch.setattr("dipeo_gateway.mutations.ABORT_WAIT_S", 0.05)
+    monkeypatch.setattr("dipeo_gateway.mutations.WAIT_S", 0.05)
     execution_id = await house.store.add(ev.ExecutionCreated())
     accepted = await control(house, execution_id)
     assert (accepted["success"], accepted["message"], accepted["data"]["status"]) == (True, "accepted", "RUNNING")
@@ -167,10 +167,33 @@ async def test_abort_of_a_completed_execution_is_a_conflict(house):
     assert (await control(house, execution_id))["error_type"] == "CONFLICT"
 
 
-@pytest.mark.parametrize(
-    ("action", "code"),
-    [("pause", "NOT_SUPPORTED"), ("resume", "NOT_SUPPORTED"), ("complete", "BAD_INPUT"), ("skip", "BAD_INPUT")],
-)
+async def test_pause_and_resume_are_answered_when_they_took_effect(house):
+    execution_id = await house.store.add(ev.ExecutionCreated(), ev.ExecutionStarted())
+    house.store.on_signal = lambda: house.store.happen(execution_id, ev.ExecutionPaused(reason="lunch"))
+    paused = await control(house, execution_id, "pause", reason="lunch")
+    assert (paused["success"], paused["message"], paused["data"]["status"]) == (True, "done", "PAUSED")
+    house.store.on_signal = lambda: house.store.happen(execution_id, ev.ExecutionResumed())
+    resumed = await control(house, execution_id, "resume")
+    assert (resumed["success"], resumed["message"], resumed["data"]["status"]) == (True, "done", "RUNNING")
+    pause, resume = house.store.signals
+    assert pause.pause.reason == "lunch" and pause.pause.principal and resume.resume.principal
+    assert pause.signal_id != resume.signal_id
+
+
+async def test_a_pause_that_waits_for_running_nodes_is_accepted(house, monkeypatch):
+    monkeypatch.setattr("dipeo_gateway.mutations.WAIT_S", 0.05)
+    execution_id = await house.store.add(ev.ExecutionCreated(), ev.ExecutionStarted())
+    accepted = await control(house, execution_id, "pause")
+    assert (accepted["success"], accepted["message"], accepted["data"]["status"]) == (True, "accepted", "RUNNING")
+
+
+async def test_pausing_what_has_ended_is_a_conflict(house):
+    execution_id = await house.store.add(ev.ExecutionCreated(), ev.ExecutionCompleted())
+    for action in ("pause", "resume"):
+        assert (await control(house, execution_id, action))["error_type"] == "CONFLICT"
+
+
+@pytest.mark.parametrize(("action", "code"), [("complete", "BAD_INPUT"), ("skip", "BAD_INPUT")])
 async def test_other_actions_are_refused(house, action, code):
     execution_id = await house.store.add(ev.ExecutionCreated())
     refused = await control(house, execution_id, action)

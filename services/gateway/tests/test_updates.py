@@ -24,6 +24,13 @@ def mapped(*bodies):
     [
         (ev.ExecutionCreated(diagram_id="d", origin="cli"), "EXECUTION_LOG", "PENDING", {"event": "execution.created"}),
         (ev.ExecutionStarted(executor="x"), "EXECUTION_STARTED", "RUNNING", {"executor": "x"}),
+        (
+            ev.ExecutionPaused(reason="lunch"),
+            "EXECUTION_LOG",
+            "PAUSED",
+            {"event": "execution.paused", "reason": "lunch"},
+        ),
+        (ev.ExecutionResumed(), "EXECUTION_LOG", "RUNNING", {"event": "execution.resumed"}),
         (ev.ExecutionRecovered(attempt=2), "EXECUTION_LOG", None, {"event": "execution.recovered", "attempt": 2}),
         (
             ev.ExecutionCompleted(result_json=b"[1]", result_is_error=True, warnings=["w"]),

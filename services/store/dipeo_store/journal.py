@@ -101,6 +101,16 @@ def interactions_named(events: Iterable[Event]) -> set[str]:
     return {event.body.get("interaction_id", "") for event in events if event.type.startswith("interaction.")}
 
 
+def changes_control(execution_id: str, last: str | None, kind: str) -> bool:
+    """Whether a pause or resume is news after `last`, the latest of the two that was asked for. (gateway contract 10.2)
+
+    Raises NotLegalNow.
+    """
+    if kind == "resume" and last is None:
+        raise errors.NotLegalNow(f"execution {execution_id} is not paused; there is nothing to resume")
+    return kind != last
+
+
 def backoff_us(losses: int) -> int:
     """How long an execution waits after its holder was lost for the n-th time in a row. (§16.6)"""
     return BACKOFF_S[min(losses, len(BACKOFF_S)) - 1] * 1_000_000

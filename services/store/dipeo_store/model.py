@@ -155,8 +155,8 @@ class Message(NamedTuple):
 class Signal(NamedTuple):
     execution_id: str
     signal_id: str
-    kind: str  # abort, answer
-    payload: Mapping[str, str]  # the fields of Abort or Answer
+    kind: str  # abort, answer, pause, resume: the fields of Signal on the wire
+    payload: Mapping[str, str]  # the fields of that message
 
 
 class Work(NamedTuple):

@@ -27,10 +27,12 @@ from dipeo_store.payload import dump
 
 LIVE = frozenset({"running", "paused"})
 UNENDED = LIVE | {"pending"}
-# event -> (legal in these statuses, status afterwards)
+# event -> (legal in these statuses, status afterwards; "" = as before)
 EXECUTION_RULES: dict[str, tuple[frozenset[str], str]] = {
     "execution.started": (frozenset({"pending"}), "running"),
-    "execution.recovered": (LIVE, "running"),
+    "execution.paused": (frozenset({"running"}), "paused"),
+    "execution.resumed": (frozenset({"paused"}), "running"),
+    "execution.recovered": (LIVE, ""),
     "execution.completed": (LIVE, "completed"),
     "execution.failed": (UNENDED, "failed"),
     "execution.aborted": (UNENDED, "aborted"),
@@ -91,7 +93,7 @@ def _execution(draft: _Draft, event: Event) -> None:
     legal, status = EXECUTION_RULES[event.type]
     if draft.head.status not in legal:
         raise _illegal(draft, event, f"the execution is {draft.head.status}")
-    draft.head.status = status
+    draft.head.status = status = status or draft.head.status
     execution = draft.head.execution
     if status not in TERMINAL:
         draft.changes.statuses.append(StatusChanged(status, event.at, execution))
@@ -190,8 +192,11 @@ def _node_aborted(draft: _Draft, event: Event) -> None:
 
 
 def _node_retrying(draft: _Draft, event: Event) -> None:
-    """Closes the attempt before, which is no failed run of the node yet, and opens the next."""
-    _require_status(draft, event, frozenset({"running"}))
+    """Closes the attempt before, which is no failed run of the node yet, and opens the next.
+
+    Legal while paused: a question that was open goes on waiting with the next executor.
+    """
+    _require_status(draft, event, LIVE)
     key = _key(draft, event)
     last = key._replace(attempt=key.attempt - 1)
     facts = draft.head.runs.get(last)
@@ -296,6 +301,7 @@ def _signal_consumed(draft: _Draft, event: Event) -> None:
 _RULES: dict[str, Callable[[_Draft, Event], None]] = {
     **dict.fromkeys(EXECUTION_RULES, _execution),
     "execution.log": _no_row,
+    "node.output": _no_row,
     "node.started": _node_started,
     "node.completed": _node_completed,
     "node.failed": _node_failed,

@@ -253,10 +253,10 @@ def signal_from_pb(pb: store_pb2.PostSignalRequest) -> Signal:
     checked_id(pb.execution_id)
     if not pb.signal_id:
         raise BadInput("signal_id is required: 32 hex digits made by the caller")
-    if not pb.HasField("abort"):
-        raise BadInput("a signal of a kind this store does not know; expected abort")
-    fields = {"reason": pb.abort.reason, "principal": pb.abort.principal}
-    return Signal(pb.execution_id, pb.signal_id, "abort", fields)
+    kinds = [kind for kind in ("abort", "pause", "resume") if pb.HasField(kind)]
+    if len(kinds) != 1:
+        raise BadInput("a signal is one of abort, pause, resume; a newer kind is not known to this store")
+    return Signal(pb.execution_id, pb.signal_id, kinds[0], payload.body_of(getattr(pb, kinds[0])))
 
 
 def checked_response(response: str) -> str:
@@ -270,6 +270,9 @@ def checked_response(response: str) -> str:
 
 
 def filter_from_pb(pb: store_pb2.ListExecutionsRequest) -> ExecutionFilter:
+    """Raises BadInput."""
+    if unknown := set(pb.statuses) - set(store_pb2.ExecutionStatus.values()):
+        raise BadInput(f"statuses: {min(unknown)} is not one this store knows")
     return ExecutionFilter(
         statuses=tuple(
             store_pb2.ExecutionStatus.Name(status).removeprefix("EXECUTION_STATUS_").lower() for status in pb.statuses

@@ -16,7 +16,9 @@ KEY = RunKey("a", 0, 1)
 
 EXECUTION_TABLE = {
     "execution.started": {"pending": "running"},
-    "execution.recovered": {"running": "running", "paused": "running"},
+    "execution.paused": {"running": "paused"},
+    "execution.resumed": {"paused": "running"},
+    "execution.recovered": {"running": "running", "paused": "paused"},
     "execution.completed": {"running": "completed", "paused": "completed"},
     "execution.failed": {"pending": "failed", "running": "failed", "paused": "failed"},
     "execution.aborted": {"pending": "aborted", "running": "aborted", "paused": "aborted"},

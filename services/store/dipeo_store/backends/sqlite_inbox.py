@@ -7,8 +7,9 @@ from dipeo_kit import ids
 from dipeo_kit.errors import AlreadyExists, BadInput
 from dipeo_store import errors
 from dipeo_store.backends import sqlite_reads as reads
+from dipeo_store.backends.rows import INTERACTION
 from dipeo_store.backends.sqlite_writes import Transaction
-from dipeo_store.journal import backoff_us
+from dipeo_store.journal import backoff_us, changes_control
 from dipeo_store.model import TERMINAL, Answered, Created, Interaction, NewExecution, Posted, Signal, Work
 from dipeo_store.payload import dump
 
@@ -185,8 +186,12 @@ def post_signal(tx: Transaction, signal: Signal) -> Posted:
     if not repeated:
         if head.status in TERMINAL:
             raise errors.NotLegalNow(f"execution {signal.execution_id} has ended ({head.status})")
+        if signal.kind in ("pause", "resume") and not changes_control(
+            signal.execution_id, reads.last_control(tx.db, head.execution), signal.kind
+        ):
+            return Posted(reads.execution(tx.db, signal.execution_id), signal, holder="")
         _leave(tx, head.execution, signal)
-        if head.status == "pending" and not head.claimed:
+        if signal.kind == "abort" and head.status == "pending" and not head.claimed:
             _abort(tx, signal)
     holder = "" if repeated else _holder(tx, head.execution)
     return Posted(reads.execution(tx.db, signal.execution_id), signal, holder)
@@ -233,11 +238,11 @@ def _asked(tx: Transaction, run: int, execution_id: str, *, node: str, interacti
     """The question of that id, else the node's open one, else its last one."""
     if interaction_id:
         row = tx.db.execute(
-            f"{reads.INTERACTION} WHERE i.execution = ? AND i.interaction_id = ?", (run, interaction_id)
+            f"{INTERACTION} WHERE i.execution = ? AND i.interaction_id = ?", (run, interaction_id)
         ).fetchone()
     elif node:
         row = tx.db.execute(
-            f"{reads.INTERACTION} WHERE i.execution = ? AND (i.node_id = ? OR i.label = ?)"
+            f"{INTERACTION} WHERE i.execution = ? AND (i.node_id = ? OR i.label = ?)"
             " ORDER BY i.status = 'open' DESC, i.id DESC LIMIT 1",
             (run, node, node),
         ).fetchone()
