@@ -98,3 +98,7 @@ def main() -> None:
             asyncio.run(_serve(settings))
     except DipeoError as error:
         sys.exit(f"dipeo-store: {error}")
+
+
+if __name__ == "__main__":
+    main()
