@@ -8,7 +8,6 @@ from dipeo_kit.errors import AlreadyExists, BadInput
 from dipeo_store import errors
 from dipeo_store.backends import sqlite_reads as reads
 from dipeo_store.backends.rows import INTERACTION
-from dipeo_store.backends.rows import INTERACTION
 from dipeo_store.backends.sqlite_writes import Transaction
 from dipeo_store.journal import backoff_us, changes_control
 from dipeo_store.model import TERMINAL, Answered, Created, Interaction, NewExecution, Posted, Signal, Work

@@ -130,6 +130,15 @@ def open_signals(db: sqlite3.Connection, run: int, execution_id: str) -> tuple[S
     return tuple(Signal(execution_id, signal_id, kind, load(payload)) for signal_id, kind, payload in rows)
 
 
+def last_control(db: sqlite3.Connection, run: int) -> str | None:
+    """The latest pause or resume that was asked for, consumed or not."""
+    row = db.execute(
+        "SELECT kind FROM signals WHERE execution = ? AND kind IN ('pause', 'resume') ORDER BY rowid DESC LIMIT 1",
+        (run,),
+    ).fetchone()
+    return row[0] if row else None
+
+
 def next_due(db: sqlite3.Connection) -> int | None:
     """When the next execution without a holder may be taken; None = there is none."""
     due: int | None = db.execute("SELECT min(not_before) FROM work WHERE session IS NULL").fetchone()[0]
