@@ -203,6 +203,8 @@ def test_case_1_help_lists_the_commands(dipeo: Any) -> None:
         "watch",
         "logs",
         "cancel",
+        "pause",
+        "resume",
         "answer",
         "compile",
         "serve",
