@@ -13,7 +13,7 @@ from dipeo_executor.bundle import Bundle
 from dipeo_executor.formats.detect import SUFFIXES
 from dipeo_executor.formats.diagnostics import Diagnostic, Report
 from dipeo_executor.formats.loading import load
-from dipeo_executor.formats.model import NODE_TYPES, Diagram, DiagramNode
+from dipeo_executor.formats.model import NODE_TYPES, Diagram, DiagramNode, Metadata
 from dipeo_executor.nodes import REGISTRY, person_job, sub_diagram
 from dipeo_executor.program import Node, Program
 from dipeo_executor.properties import Given, checked, named
@@ -31,6 +31,7 @@ class Compiled:
     diagnostics: tuple[Diagnostic, ...]
     format: str
     name: str  # from the metadata, else the file name without extension
+    metadata: Metadata
 
 
 def compile_diagram(text: str, *, path: str = "", format: str = "", files: SourceFiles) -> Compiled:
@@ -58,7 +59,8 @@ def _compile(text: str, path: str, format: str, session: _Session, levels: tuple
     diagram, detected = load(text, path=path, flag=format, report=report)
     name = (diagram and diagram.metadata.name) or _name_of(path)
     program = _program(diagram, path, name, session, levels, report) if diagram else None
-    return Compiled(program, report.in_file_order(), detected or "", name)
+    metadata = diagram.metadata if diagram else Metadata()
+    return Compiled(program, report.in_file_order(), detected or "", name, metadata)
 
 
 def _name_of(path: str) -> str:
@@ -165,7 +167,9 @@ def _compile_inline(text: str, flag: str, parent_path: str, session: _Session, l
     report = Report()
     diagram, detected = load(text, flag=flag, report=report)
     program = _program(diagram, parent_path, levels[-1], session, levels, report) if diagram else None
-    return Compiled(program, report.in_file_order(), detected or "", levels[-1])
+    return Compiled(
+        program, report.in_file_order(), detected or "", levels[-1], diagram.metadata if diagram else Metadata()
+    )
 
 
 def _adopt(problems: tuple[Diagnostic, ...], given: Given, field: str, source: str, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from dipeo_executor.bundle import ProjectSource
 from dipeo_executor.compiler import Compiled, compile_diagram
 from dipeo_executor.executions import Executions
 from dipeo_executor.formats.diagnostics import Diagnostic
+from dipeo_executor.offered import Interface, interface_of
 from dipeo_executor.runner import Claim
 from dipeo_kit import errors, ids, rpc, telemetry
 from dipeo_protos.diagram.v1 import diagram_pb2
@@ -48,6 +50,7 @@ class ExecutorService(pb_grpc.ExecutorServiceServicer):
             edge_count=len(program.edges) if program else 0,
             format=FORMATS_PB.get(compiled.format, diagram_pb2.FORMAT_UNSPECIFIED),
             name=compiled.name,
+            interface=interface_to_pb(interface_of(compiled, program)) if program else None,
         )
 
     async def Submit(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitResponse:
@@ -110,6 +113,20 @@ def meaning(bundle: bytes, request: pb.SubmitRequest) -> str:
     digest.update(request.variables_json)
     digest.update(request.options.SerializeToString(deterministic=True))
     return digest.hexdigest()
+
+
+def interface_to_pb(it: Interface) -> pb.Interface:
+    def written(value: dict[str, Any]) -> bytes:
+        return json.dumps(value, ensure_ascii=False, default=str).encode() if value else b""  # YAML knows dates
+
+    return pb.Interface(
+        description=it.description,
+        mcp_json=written(it.mcp),
+        defaults_json=written(it.defaults),
+        inputs_json=written(it.inputs),
+        node_types=it.node_types,
+        straight=it.straight,
+    )
 
 
 def diagnostic_to_pb(it: Diagnostic) -> diagram_pb2.Diagnostic:

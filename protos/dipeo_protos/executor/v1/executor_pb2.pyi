@@ -14,20 +14,38 @@ class CompileRequest(_message.Message):
     def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ...) -> None: ...
 
 class CompileResponse(_message.Message):
-    __slots__ = ("valid", "diagnostics", "node_count", "edge_count", "format", "name")
+    __slots__ = ("valid", "diagnostics", "node_count", "edge_count", "format", "name", "interface")
     VALID_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
     NODE_COUNT_FIELD_NUMBER: _ClassVar[int]
     EDGE_COUNT_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    INTERFACE_FIELD_NUMBER: _ClassVar[int]
     valid: bool
     diagnostics: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
     node_count: int
     edge_count: int
     format: _diagram_pb2.Format
     name: str
-    def __init__(self, valid: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., node_count: _Optional[int] = ..., edge_count: _Optional[int] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., name: _Optional[str] = ...) -> None: ...
+    interface: Interface
+    def __init__(self, valid: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., node_count: _Optional[int] = ..., edge_count: _Optional[int] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., name: _Optional[str] = ..., interface: _Optional[_Union[Interface, _Mapping]] = ...) -> None: ...
+
+class Interface(_message.Message):
+    __slots__ = ("description", "mcp_json", "defaults_json", "inputs_json", "node_types", "straight")
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    MCP_JSON_FIELD_NUMBER: _ClassVar[int]
+    DEFAULTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    NODE_TYPES_FIELD_NUMBER: _ClassVar[int]
+    STRAIGHT_FIELD_NUMBER: _ClassVar[int]
+    description: str
+    mcp_json: bytes
+    defaults_json: bytes
+    inputs_json: bytes
+    node_types: _containers.RepeatedScalarFieldContainer[str]
+    straight: bool
+    def __init__(self, description: _Optional[str] = ..., mcp_json: _Optional[bytes] = ..., defaults_json: _Optional[bytes] = ..., inputs_json: _Optional[bytes] = ..., node_types: _Optional[_Iterable[str]] = ..., straight: _Optional[bool] = ...) -> None: ...
 
 class RunOptions(_message.Message):
     __slots__ = ("mock_llm", "keep_going", "timeout_s", "answers", "non_interactive", "max_parallel", "max_node_runs", "max_cost_usd", "max_tokens")

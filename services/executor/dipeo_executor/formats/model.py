@@ -98,6 +98,7 @@ class Metadata:
     author: str = ""
     format: str = ""
     tags: tuple[str, ...] = ()
+    mcp: Mapping[str, Any] = field(default_factory=dict)  # how it is offered as a tool (spec/mcp.md §3.4)
 
 
 @dataclass(frozen=True, slots=True)

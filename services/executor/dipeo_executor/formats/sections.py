@@ -101,8 +101,12 @@ def metadata_of(document: Mapping[Any, Any], report: Report) -> Metadata:
         if isinstance(document.get(key), str):
             given.setdefault(key, document[key])
     tags = given.pop("tags", ())
+    mcp = given.pop("mcp", {})
+    if not isinstance(mcp, dict):
+        report.add("L7", f"mcp must be a map, not {shown(mcp)}", ("metadata", "mcp"))
+        mcp = {}
     texts = {key: str(value) for key, value in given.items() if key in known}
-    return Metadata(**texts, tags=tuple(map(str, tags)) if isinstance(tags, list) else ())
+    return Metadata(**texts, tags=tuple(map(str, tags)) if isinstance(tags, list) else (), mcp=mcp)
 
 
 def known_words(names: Iterable[str]) -> str:
