@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from dipeo_gateway import observed
 from dipeo_gateway.backend import Backend
 from dipeo_gateway.context import Activity
 from dipeo_gateway.faults import StreamBroken
@@ -20,6 +21,7 @@ async def follow(
     events = backend.watch(execution_id, last_seq)
     seen = last_seq
     activity.subscribers += 1
+    observed.subscriptions.set(activity.subscribers)
     try:
         async for event in events:
             yield await _mapped(backend, mapper, event)
@@ -28,6 +30,7 @@ async def follow(
         raise StreamBroken(error, seen) from error
     finally:
         activity.subscribers -= 1
+        observed.subscriptions.set(activity.subscribers)
         activity.seen()
         await events.aclose()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROUTES = frozenset({"/graphql", "/metrics"})  # /health and /ready are asked too often to be traced
 _durations = telemetry.duration(semconv.HTTP_DURATION, "HTTP requests answered")
+subscriptions = telemetry.level(semconv.SUBSCRIPTIONS, "{subscription}", "Clients that follow an execution")
 
 
 @contextmanager

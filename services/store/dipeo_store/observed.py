@@ -10,6 +10,8 @@ _events = telemetry.counter(semconv.APPEND_EVENTS, "{event}", "Events made durab
 _refused = telemetry.counter(semconv.APPENDS_REFUSED, "{append}", "Appends that were refused")
 
 sessions = telemetry.level(semconv.SESSIONS, "{session}", "Executors that are connected")
+work_ready = telemetry.level(semconv.WORK_READY, "{run}", "Executions that wait for an executor")
+work_held = telemetry.level(semconv.WORK_HELD, "{run}", "Executions that an executor holds")
 watches = telemetry.level(semconv.WATCHES, "{watch}", "Readers that follow an execution live")
 
 

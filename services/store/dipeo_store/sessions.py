@@ -14,6 +14,7 @@ from dipeo_store.model import Signal, Work
 
 log = logs.get(__name__)
 
+MEASURE_S = 5.0
 RETRY_S = 1.0  # after the database failed the dispatcher
 
 
@@ -60,7 +61,7 @@ class Sessions:
         """Give work while the block runs; at its end every stream ends and nothing is taken from anybody:
         the next store finds the sessions lost.
         """
-        dispatcher = asyncio.create_task(self._dispatch())
+        tasks = [asyncio.create_task(self._dispatch()), asyncio.create_task(self._measure())]
         try:
             yield
         finally:
@@ -69,8 +70,9 @@ class Sessions:
                 session.quiet()
                 session.outbox.put_nowait(Unavailable("the store is stopping; open a session with the next one"))
             self._alive.clear()
-            dispatcher.cancel()
-            await asyncio.gather(dispatcher, *self._ending, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._ending, return_exceptions=True)
 
     async def open(self, executor: str, version: str) -> ExecutorSession:
         if self._stopped:
@@ -153,6 +155,15 @@ class Sessions:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
+
+    async def _measure(self) -> None:
+        """Tell how long the queue is; executors are scaled by it."""
+        while True:
+            with contextlib.suppress(DipeoError):  # the dispatcher says so
+                waiting, held = await self._backend.queue()
+                observed.work_ready.set(waiting)
+                observed.work_held.set(held)
+            await asyncio.sleep(MEASURE_S)
 
     async def _give_work(self) -> float | None:
         """Fill free slots, the emptiest session first; seconds until it is worth looking again, None = until woken."""

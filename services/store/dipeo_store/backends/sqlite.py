@@ -217,6 +217,9 @@ class SqliteBackend:
     async def next_due(self) -> int | None:
         return await self._read(sqlite_reads.next_due)
 
+    async def queue(self) -> tuple[int, int]:
+        return await self._read(sqlite_reads.queue)
+
     async def execution(self, execution_id: str) -> model.Execution:
         return await self._read(sqlite_reads.execution, execution_id)
 

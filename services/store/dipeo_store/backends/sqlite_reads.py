@@ -139,6 +139,12 @@ def last_control(db: sqlite3.Connection, run: int) -> str | None:
     return row[0] if row else None
 
 
+def queue(db: sqlite3.Connection) -> tuple[int, int]:
+    """How many executions wait for an executor, and how many one holds."""
+    waiting, held = db.execute("SELECT count(*) FILTER (WHERE session IS NULL), count(session) FROM work").fetchone()
+    return waiting, held
+
+
 def next_due(db: sqlite3.Connection) -> int | None:
     """When the next execution without a holder may be taken; None = there is none."""
     due: int | None = db.execute("SELECT min(not_before) FROM work WHERE session IS NULL").fetchone()[0]
