@@ -282,3 +282,43 @@ class DiagramFile(_message.Message):
     persons: _containers.RepeatedScalarFieldContainer[str]
     modified_ms: int
     def __init__(self, path: _Optional[str] = ..., name: _Optional[str] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., node_count: _Optional[int] = ..., description: _Optional[str] = ..., start_nodes: _Optional[_Iterable[str]] = ..., persons: _Optional[_Iterable[str]] = ..., modified_ms: _Optional[int] = ...) -> None: ...
+
+class RetryRequest(_message.Message):
+    __slots__ = ("execution_id", "from_node", "new_execution_id", "origin", "principal", "idempotency_key")
+    EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_NODE_FIELD_NUMBER: _ClassVar[int]
+    NEW_EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    execution_id: str
+    from_node: str
+    new_execution_id: str
+    origin: str
+    principal: str
+    idempotency_key: str
+    def __init__(self, execution_id: _Optional[str] = ..., from_node: _Optional[str] = ..., new_execution_id: _Optional[str] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class RetryResponse(_message.Message):
+    __slots__ = ("execution_id", "kept", "from_label")
+    EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    FROM_LABEL_FIELD_NUMBER: _ClassVar[int]
+    execution_id: str
+    kept: int
+    from_label: str
+    def __init__(self, execution_id: _Optional[str] = ..., kept: _Optional[int] = ..., from_label: _Optional[str] = ...) -> None: ...
+
+class TestKeyRequest(_message.Message):
+    __slots__ = ("reference",)
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    reference: str
+    def __init__(self, reference: _Optional[str] = ...) -> None: ...
+
+class TestKeyResponse(_message.Message):
+    __slots__ = ("valid", "message")
+    VALID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    valid: bool
+    message: str
+    def __init__(self, valid: _Optional[bool] = ..., message: _Optional[str] = ...) -> None: ...

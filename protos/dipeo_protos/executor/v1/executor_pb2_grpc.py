@@ -74,6 +74,16 @@ class ExecutorServiceStub:
                 request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.SubmitRequest.SerializeToString,
                 response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.SubmitResponse.FromString,
                 _registered_method=True)
+        self.Retry = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/Retry',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryResponse.FromString,
+                _registered_method=True)
+        self.TestKey = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/TestKey',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyResponse.FromString,
+                _registered_method=True)
 
 
 class ExecutorServiceServicer:
@@ -139,6 +149,21 @@ class ExecutorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Retry(self, request, context):
+        """Runs an ended execution again as a new one that takes over its journal up to a point; what completed before is not
+        run again. NOT_FOUND. INVALID_ARGUMENT: no such node, or it never started. FAILED_PRECONDITION: it has not ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestKey(self, request, context):
+        """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExecutorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -181,6 +206,16 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.Submit,
                     request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.SubmitRequest.FromString,
                     response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.SubmitResponse.SerializeToString,
+            ),
+            'Retry': grpc.unary_unary_rpc_method_handler(
+                    servicer.Retry,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryResponse.SerializeToString,
+            ),
+            'TestKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestKey,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -399,6 +434,60 @@ class ExecutorService:
             '/dipeo.executor.v1.ExecutorService/Submit',
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.SubmitRequest.SerializeToString,
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Retry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/Retry',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/TestKey',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,12 @@ class ExecutorServiceStub:
     back as diagnostics. INVALID_ARGUMENT: malformed id, variables, options. ALREADY_EXISTS: id or idempotency key
     taken by another request. UNAVAILABLE: no store.
     """
+    Retry: _grpc.UnaryUnaryMultiCallable[_executor_pb2.RetryRequest, _executor_pb2.RetryResponse]
+    """Runs an ended execution again as a new one that takes over its journal up to a point; what completed before is not
+    run again. NOT_FOUND. INVALID_ARGUMENT: no such node, or it never started. FAILED_PRECONDITION: it has not ended.
+    """
+    TestKey: _grpc.UnaryUnaryMultiCallable[_executor_pb2.TestKeyRequest, _executor_pb2.TestKeyResponse]
+    """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
 
 @_typing.type_check_only
 class ExecutorServiceAsyncStub(ExecutorServiceStub):
@@ -79,6 +85,12 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
     back as diagnostics. INVALID_ARGUMENT: malformed id, variables, options. ALREADY_EXISTS: id or idempotency key
     taken by another request. UNAVAILABLE: no store.
     """
+    Retry: _aio.UnaryUnaryMultiCallable[_executor_pb2.RetryRequest, _executor_pb2.RetryResponse]  # type: ignore[assignment]
+    """Runs an ended execution again as a new one that takes over its journal up to a point; what completed before is not
+    run again. NOT_FOUND. INVALID_ARGUMENT: no such node, or it never started. FAILED_PRECONDITION: it has not ended.
+    """
+    TestKey: _aio.UnaryUnaryMultiCallable[_executor_pb2.TestKeyRequest, _executor_pb2.TestKeyResponse]  # type: ignore[assignment]
+    """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
 
 class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -150,5 +162,23 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         back as diagnostics. INVALID_ARGUMENT: malformed id, variables, options. ALREADY_EXISTS: id or idempotency key
         taken by another request. UNAVAILABLE: no store.
         """
+
+    @_abc_1.abstractmethod
+    def Retry(
+        self,
+        request: _executor_pb2.RetryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.RetryResponse, _abc.Awaitable[_executor_pb2.RetryResponse]]:
+        """Runs an ended execution again as a new one that takes over its journal up to a point; what completed before is not
+        run again. NOT_FOUND. INVALID_ARGUMENT: no such node, or it never started. FAILED_PRECONDITION: it has not ended.
+        """
+
+    @_abc_1.abstractmethod
+    def TestKey(
+        self,
+        request: _executor_pb2.TestKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.TestKeyResponse, _abc.Awaitable[_executor_pb2.TestKeyResponse]]:
+        """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
 
 def add_ExecutorServiceServicer_to_server(servicer: ExecutorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

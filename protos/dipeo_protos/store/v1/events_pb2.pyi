@@ -92,7 +92,7 @@ class TokenUsage(_message.Message):
     def __init__(self, input: _Optional[int] = ..., output: _Optional[int] = ..., cached: _Optional[int] = ..., cost_usd: _Optional[float] = ..., unpriced: _Optional[int] = ...) -> None: ...
 
 class ExecutionCreated(_message.Message):
-    __slots__ = ("diagram_id", "diagram_name", "source_hash", "variables_json", "options_json", "origin", "principal")
+    __slots__ = ("diagram_id", "diagram_name", "source_hash", "variables_json", "options_json", "origin", "principal", "retried_from", "taken_over")
     DIAGRAM_ID_FIELD_NUMBER: _ClassVar[int]
     DIAGRAM_NAME_FIELD_NUMBER: _ClassVar[int]
     SOURCE_HASH_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +100,8 @@ class ExecutionCreated(_message.Message):
     OPTIONS_JSON_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    RETRIED_FROM_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_OVER_FIELD_NUMBER: _ClassVar[int]
     diagram_id: str
     diagram_name: str
     source_hash: str
@@ -107,7 +109,9 @@ class ExecutionCreated(_message.Message):
     options_json: bytes
     origin: str
     principal: str
-    def __init__(self, diagram_id: _Optional[str] = ..., diagram_name: _Optional[str] = ..., source_hash: _Optional[str] = ..., variables_json: _Optional[bytes] = ..., options_json: _Optional[bytes] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
+    retried_from: str
+    taken_over: int
+    def __init__(self, diagram_id: _Optional[str] = ..., diagram_name: _Optional[str] = ..., source_hash: _Optional[str] = ..., variables_json: _Optional[bytes] = ..., options_json: _Optional[bytes] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., retried_from: _Optional[str] = ..., taken_over: _Optional[int] = ...) -> None: ...
 
 class ExecutionStarted(_message.Message):
     __slots__ = ("executor", "seed")

@@ -1,5 +1,6 @@
 import datetime
 
+from dipeo_protos.store.v1 import content_pb2 as _content_pb2
 from dipeo_protos.store.v1 import events_pb2 as _events_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -48,7 +49,7 @@ NODE_RUN_STATUS_SKIPPED: NodeRunStatus
 NODE_RUN_STATUS_MAXITER_REACHED: NodeRunStatus
 
 class Execution(_message.Message):
-    __slots__ = ("execution_id", "status", "diagram_id", "diagram_name", "source_hash", "variables_json", "options_json", "origin", "principal", "trace_parent", "error", "result_json", "result_is_error", "head_seq", "attempts", "usage", "runs_done", "runs_failed", "created_at", "started_at", "ended_at", "waiting", "parent_id", "warnings")
+    __slots__ = ("execution_id", "status", "diagram_id", "diagram_name", "source_hash", "variables_json", "options_json", "origin", "principal", "trace_parent", "error", "result_json", "result_is_error", "head_seq", "attempts", "usage", "runs_done", "runs_failed", "created_at", "started_at", "ended_at", "waiting", "parent_id", "warnings", "retried_from", "pinned", "result_bytes")
     EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DIAGRAM_ID_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +74,9 @@ class Execution(_message.Message):
     WAITING_FIELD_NUMBER: _ClassVar[int]
     PARENT_ID_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    RETRIED_FROM_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    RESULT_BYTES_FIELD_NUMBER: _ClassVar[int]
     execution_id: str
     status: ExecutionStatus
     diagram_id: str
@@ -97,10 +101,13 @@ class Execution(_message.Message):
     waiting: bool
     parent_id: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, execution_id: _Optional[str] = ..., status: _Optional[_Union[ExecutionStatus, str]] = ..., diagram_id: _Optional[str] = ..., diagram_name: _Optional[str] = ..., source_hash: _Optional[str] = ..., variables_json: _Optional[bytes] = ..., options_json: _Optional[bytes] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., trace_parent: _Optional[str] = ..., error: _Optional[_Union[_events_pb2.Error, _Mapping]] = ..., result_json: _Optional[bytes] = ..., result_is_error: _Optional[bool] = ..., head_seq: _Optional[int] = ..., attempts: _Optional[int] = ..., usage: _Optional[_Union[_events_pb2.TokenUsage, _Mapping]] = ..., runs_done: _Optional[int] = ..., runs_failed: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waiting: _Optional[bool] = ..., parent_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    retried_from: str
+    pinned: bool
+    result_bytes: int
+    def __init__(self, execution_id: _Optional[str] = ..., status: _Optional[_Union[ExecutionStatus, str]] = ..., diagram_id: _Optional[str] = ..., diagram_name: _Optional[str] = ..., source_hash: _Optional[str] = ..., variables_json: _Optional[bytes] = ..., options_json: _Optional[bytes] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., trace_parent: _Optional[str] = ..., error: _Optional[_Union[_events_pb2.Error, _Mapping]] = ..., result_json: _Optional[bytes] = ..., result_is_error: _Optional[bool] = ..., head_seq: _Optional[int] = ..., attempts: _Optional[int] = ..., usage: _Optional[_Union[_events_pb2.TokenUsage, _Mapping]] = ..., runs_done: _Optional[int] = ..., runs_failed: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waiting: _Optional[bool] = ..., parent_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., retried_from: _Optional[str] = ..., pinned: _Optional[bool] = ..., result_bytes: _Optional[int] = ...) -> None: ...
 
 class NodeRun(_message.Message):
-    __slots__ = ("node_id", "label", "type", "iteration", "attempt", "status", "waiting", "started_at", "ended_at", "usage", "model", "person_id", "output_json", "meta_json", "error", "handled", "start_seq")
+    __slots__ = ("node_id", "label", "type", "iteration", "attempt", "status", "waiting", "started_at", "ended_at", "usage", "model", "person_id", "output_json", "meta_json", "error", "handled", "start_seq", "output_bytes", "output_blob")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +125,8 @@ class NodeRun(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     HANDLED_FIELD_NUMBER: _ClassVar[int]
     START_SEQ_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_BLOB_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     label: str
     type: str
@@ -135,7 +144,9 @@ class NodeRun(_message.Message):
     error: _events_pb2.Error
     handled: bool
     start_seq: int
-    def __init__(self, node_id: _Optional[str] = ..., label: _Optional[str] = ..., type: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., status: _Optional[_Union[NodeRunStatus, str]] = ..., waiting: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., usage: _Optional[_Union[_events_pb2.TokenUsage, _Mapping]] = ..., model: _Optional[str] = ..., person_id: _Optional[str] = ..., output_json: _Optional[bytes] = ..., meta_json: _Optional[bytes] = ..., error: _Optional[_Union[_events_pb2.Error, _Mapping]] = ..., handled: _Optional[bool] = ..., start_seq: _Optional[int] = ...) -> None: ...
+    output_bytes: int
+    output_blob: str
+    def __init__(self, node_id: _Optional[str] = ..., label: _Optional[str] = ..., type: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., status: _Optional[_Union[NodeRunStatus, str]] = ..., waiting: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., usage: _Optional[_Union[_events_pb2.TokenUsage, _Mapping]] = ..., model: _Optional[str] = ..., person_id: _Optional[str] = ..., output_json: _Optional[bytes] = ..., meta_json: _Optional[bytes] = ..., error: _Optional[_Union[_events_pb2.Error, _Mapping]] = ..., handled: _Optional[bool] = ..., start_seq: _Optional[int] = ..., output_bytes: _Optional[int] = ..., output_blob: _Optional[str] = ...) -> None: ...
 
 class Interaction(_message.Message):
     __slots__ = ("interaction_id", "execution_id", "node_id", "label", "iteration", "prompt", "context", "default_value", "status", "opened_at", "expires_at", "closed_at", "response", "responder")
@@ -194,7 +205,7 @@ class Message(_message.Message):
     def __init__(self, message_id: _Optional[str] = ..., node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., person_id: _Optional[str] = ..., from_id: _Optional[str] = ..., to_id: _Optional[str] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., token_count: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreateExecutionRequest(_message.Message):
-    __slots__ = ("execution_id", "diagram_id", "diagram_name", "source", "variables_json", "options_json", "origin", "principal", "trace_parent", "idempotency_key", "idempotency_hash", "session_id")
+    __slots__ = ("execution_id", "diagram_id", "diagram_name", "source", "variables_json", "options_json", "origin", "principal", "trace_parent", "idempotency_key", "idempotency_hash", "session_id", "fork")
     EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     DIAGRAM_ID_FIELD_NUMBER: _ClassVar[int]
     DIAGRAM_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +218,7 @@ class CreateExecutionRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_HASH_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    FORK_FIELD_NUMBER: _ClassVar[int]
     execution_id: str
     diagram_id: str
     diagram_name: str
@@ -219,7 +231,16 @@ class CreateExecutionRequest(_message.Message):
     idempotency_key: str
     idempotency_hash: str
     session_id: str
-    def __init__(self, execution_id: _Optional[str] = ..., diagram_id: _Optional[str] = ..., diagram_name: _Optional[str] = ..., source: _Optional[bytes] = ..., variables_json: _Optional[bytes] = ..., options_json: _Optional[bytes] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., trace_parent: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., idempotency_hash: _Optional[str] = ..., session_id: _Optional[str] = ...) -> None: ...
+    fork: Fork
+    def __init__(self, execution_id: _Optional[str] = ..., diagram_id: _Optional[str] = ..., diagram_name: _Optional[str] = ..., source: _Optional[bytes] = ..., variables_json: _Optional[bytes] = ..., options_json: _Optional[bytes] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., trace_parent: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., idempotency_hash: _Optional[str] = ..., session_id: _Optional[str] = ..., fork: _Optional[_Union[Fork, _Mapping]] = ...) -> None: ...
+
+class Fork(_message.Message):
+    __slots__ = ("execution_id", "before_seq")
+    EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_SEQ_FIELD_NUMBER: _ClassVar[int]
+    execution_id: str
+    before_seq: int
+    def __init__(self, execution_id: _Optional[str] = ..., before_seq: _Optional[int] = ...) -> None: ...
 
 class CreateExecutionResponse(_message.Message):
     __slots__ = ("execution", "created", "claim")
@@ -550,14 +571,20 @@ class ListInteractionsResponse(_message.Message):
     def __init__(self, interactions: _Optional[_Iterable[_Union[Interaction, _Mapping]]] = ...) -> None: ...
 
 class ListMessagesRequest(_message.Message):
-    __slots__ = ("execution_id", "page_size", "page_token")
+    __slots__ = ("execution_id", "page_size", "page_token", "person_id", "search", "since")
     EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PERSON_ID_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
     execution_id: str
     page_size: int
     page_token: str
-    def __init__(self, execution_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    person_id: str
+    search: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, execution_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., person_id: _Optional[str] = ..., search: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListMessagesResponse(_message.Message):
     __slots__ = ("messages", "next_page_token")
@@ -566,3 +593,45 @@ class ListMessagesResponse(_message.Message):
     messages: _containers.RepeatedCompositeFieldContainer[Message]
     next_page_token: str
     def __init__(self, messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class WatchExecutionsRequest(_message.Message):
+    __slots__ = ("statuses", "diagram_id")
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    DIAGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    statuses: _containers.RepeatedScalarFieldContainer[ExecutionStatus]
+    diagram_id: str
+    def __init__(self, statuses: _Optional[_Iterable[_Union[ExecutionStatus, str]]] = ..., diagram_id: _Optional[str] = ...) -> None: ...
+
+class WatchExecutionsResponse(_message.Message):
+    __slots__ = ("executions",)
+    EXECUTIONS_FIELD_NUMBER: _ClassVar[int]
+    executions: _containers.RepeatedCompositeFieldContainer[Execution]
+    def __init__(self, executions: _Optional[_Iterable[_Union[Execution, _Mapping]]] = ...) -> None: ...
+
+class PinExecutionRequest(_message.Message):
+    __slots__ = ("execution_id", "pinned")
+    EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    execution_id: str
+    pinned: bool
+    def __init__(self, execution_id: _Optional[str] = ..., pinned: _Optional[bool] = ...) -> None: ...
+
+class PinExecutionResponse(_message.Message):
+    __slots__ = ("execution",)
+    EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    execution: Execution
+    def __init__(self, execution: _Optional[_Union[Execution, _Mapping]] = ...) -> None: ...
+
+class RetainRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RetainResponse(_message.Message):
+    __slots__ = ("executions_removed", "logs_emptied", "blobs_removed")
+    EXECUTIONS_REMOVED_FIELD_NUMBER: _ClassVar[int]
+    LOGS_EMPTIED_FIELD_NUMBER: _ClassVar[int]
+    BLOBS_REMOVED_FIELD_NUMBER: _ClassVar[int]
+    executions_removed: int
+    logs_emptied: int
+    blobs_removed: int
+    def __init__(self, executions_removed: _Optional[int] = ..., logs_emptied: _Optional[int] = ..., blobs_removed: _Optional[int] = ...) -> None: ...

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from dipeo_protos.store.v1 import content_pb2 as dipeo__protos_dot_store_dot_v1_dot_content__pb2
 from dipeo_protos.store.v1 import store_pb2 as dipeo__protos_dot_store_dot_v1_dot_store__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -93,6 +94,76 @@ class StoreServiceStub:
                 '/dipeo.store.v1.StoreService/ListMessages',
                 request_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.ListMessagesRequest.SerializeToString,
                 response_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.ListMessagesResponse.FromString,
+                _registered_method=True)
+        self.WatchExecutions = channel.unary_stream(
+                '/dipeo.store.v1.StoreService/WatchExecutions',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.WatchExecutionsRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.WatchExecutionsResponse.FromString,
+                _registered_method=True)
+        self.PinExecution = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/PinExecution',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.PinExecutionRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.PinExecutionResponse.FromString,
+                _registered_method=True)
+        self.Retain = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/Retain',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainResponse.FromString,
+                _registered_method=True)
+        self.PutBlob = channel.stream_unary(
+                '/dipeo.store.v1.StoreService/PutBlob',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobResponse.FromString,
+                _registered_method=True)
+        self.GetBlob = channel.unary_stream(
+                '/dipeo.store.v1.StoreService/GetBlob',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetBlobRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetBlobResponse.FromString,
+                _registered_method=True)
+        self.PutSecret = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/PutSecret',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutSecretRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutSecretResponse.FromString,
+                _registered_method=True)
+        self.ListSecrets = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/ListSecrets',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListSecretsRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListSecretsResponse.FromString,
+                _registered_method=True)
+        self.DeleteSecret = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/DeleteSecret',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteSecretRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteSecretResponse.FromString,
+                _registered_method=True)
+        self.RevealSecret = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/RevealSecret',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.RevealSecretRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.RevealSecretResponse.FromString,
+                _registered_method=True)
+        self.PutDiagram = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/PutDiagram',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutDiagramRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutDiagramResponse.FromString,
+                _registered_method=True)
+        self.GetDiagram = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/GetDiagram',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetDiagramRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetDiagramResponse.FromString,
+                _registered_method=True)
+        self.ListDiagrams = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/ListDiagrams',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListDiagramsRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListDiagramsResponse.FromString,
+                _registered_method=True)
+        self.DeleteDiagram = channel.unary_unary(
+                '/dipeo.store.v1.StoreService/DeleteDiagram',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteDiagramRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteDiagramResponse.FromString,
+                _registered_method=True)
+        self.WatchCatalog = channel.unary_stream(
+                '/dipeo.store.v1.StoreService/WatchCatalog',
+                request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.WatchCatalogRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.WatchCatalogResponse.FromString,
                 _registered_method=True)
 
 
@@ -189,6 +260,101 @@ class StoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchExecutions(self, request, context):
+        """Summaries (without result) as executions change: first all that match and have not ended, then, at most once a
+        second, those that changed since. One that was sent and no longer matches is sent once more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PinExecution(self, request, context):
+        """A pinned execution is never removed by retention. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Retain(self, request, context):
+        """Removes now what retention would remove at its next round.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutBlob(self, request_iterator, context):
+        """Keeps bytes by their hash; those that are there already are not kept twice. At most 256 MiB.
+        INVALID_ARGUMENT: the hash is another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBlob(self, request, context):
+        """NOT_FOUND. DATA_LOSS: what is stored is not what was put.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutSecret(self, request, context):
+        """ALREADY_EXISTS: the label. FAILED_PRECONDITION with reason NO_MASTER_KEY: this store cannot keep secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSecrets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSecret(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevealSecret(self, request, context):
+        """For executors with a live session only: PERMISSION_DENIED for others. NOT_FOUND. FAILED_PRECONDITION with reason
+        NO_MASTER_KEY or WRONG_MASTER_KEY. DATA_LOSS: tampered with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutDiagram(self, request, context):
+        """FAILED_PRECONDITION with reason ETAG_MISMATCH: somebody else changed it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDiagram(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDiagrams(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDiagram(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchCatalog(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StoreServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -251,6 +417,76 @@ def add_StoreServiceServicer_to_server(servicer, server):
                     servicer.ListMessages,
                     request_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.ListMessagesRequest.FromString,
                     response_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.ListMessagesResponse.SerializeToString,
+            ),
+            'WatchExecutions': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchExecutions,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.WatchExecutionsRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.WatchExecutionsResponse.SerializeToString,
+            ),
+            'PinExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.PinExecution,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.PinExecutionRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.PinExecutionResponse.SerializeToString,
+            ),
+            'Retain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Retain,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainResponse.SerializeToString,
+            ),
+            'PutBlob': grpc.stream_unary_rpc_method_handler(
+                    servicer.PutBlob,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobResponse.SerializeToString,
+            ),
+            'GetBlob': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetBlob,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetBlobRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetBlobResponse.SerializeToString,
+            ),
+            'PutSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutSecret,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutSecretRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutSecretResponse.SerializeToString,
+            ),
+            'ListSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSecrets,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListSecretsRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListSecretsResponse.SerializeToString,
+            ),
+            'DeleteSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSecret,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteSecretRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteSecretResponse.SerializeToString,
+            ),
+            'RevealSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevealSecret,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.RevealSecretRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.RevealSecretResponse.SerializeToString,
+            ),
+            'PutDiagram': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutDiagram,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutDiagramRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutDiagramResponse.SerializeToString,
+            ),
+            'GetDiagram': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDiagram,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetDiagramRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetDiagramResponse.SerializeToString,
+            ),
+            'ListDiagrams': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDiagrams,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListDiagramsRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListDiagramsResponse.SerializeToString,
+            ),
+            'DeleteDiagram': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDiagram,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteDiagramRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteDiagramResponse.SerializeToString,
+            ),
+            'WatchCatalog': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchCatalog,
+                    request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.WatchCatalogRequest.FromString,
+                    response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.WatchCatalogResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -577,6 +813,384 @@ class StoreService:
             '/dipeo.store.v1.StoreService/ListMessages',
             dipeo__protos_dot_store_dot_v1_dot_store__pb2.ListMessagesRequest.SerializeToString,
             dipeo__protos_dot_store_dot_v1_dot_store__pb2.ListMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchExecutions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/WatchExecutions',
+            dipeo__protos_dot_store_dot_v1_dot_store__pb2.WatchExecutionsRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_store__pb2.WatchExecutionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PinExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/PinExecution',
+            dipeo__protos_dot_store_dot_v1_dot_store__pb2.PinExecutionRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_store__pb2.PinExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Retain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/Retain',
+            dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutBlob(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/dipeo.store.v1.StoreService/PutBlob',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBlob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/GetBlob',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetBlobRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetBlobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/PutSecret',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutSecretRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/ListSecrets',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListSecretsRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListSecretsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/DeleteSecret',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteSecretRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevealSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/RevealSecret',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.RevealSecretRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.RevealSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutDiagram(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/PutDiagram',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutDiagramRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutDiagramResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDiagram(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/GetDiagram',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetDiagramRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.GetDiagramResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDiagrams(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/ListDiagrams',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListDiagramsRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.ListDiagramsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDiagram(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/DeleteDiagram',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteDiagramRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.DeleteDiagramResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchCatalog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dipeo.store.v1.StoreService/WatchCatalog',
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.WatchCatalogRequest.SerializeToString,
+            dipeo__protos_dot_store_dot_v1_dot_content__pb2.WatchCatalogResponse.FromString,
             options,
             channel_credentials,
             insecure,

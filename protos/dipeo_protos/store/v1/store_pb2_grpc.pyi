@@ -6,6 +6,7 @@ Every write is idempotent by an id it carries. Errors carry google.rpc.ErrorInfo
 """
 
 from collections import abc as _abc
+from dipeo_protos.store.v1 import content_pb2 as _content_pb2
 from dipeo_protos.store.v1 import store_pb2 as _store_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -68,6 +69,34 @@ class StoreServiceStub:
     ListInteractions: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListInteractionsRequest, _store_pb2.ListInteractionsResponse]
     ListMessages: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListMessagesRequest, _store_pb2.ListMessagesResponse]
     """The conversation of an execution, in order. NOT_FOUND."""
+    WatchExecutions: _grpc.UnaryStreamMultiCallable[_store_pb2.WatchExecutionsRequest, _store_pb2.WatchExecutionsResponse]
+    """Summaries (without result) as executions change: first all that match and have not ended, then, at most once a
+    second, those that changed since. One that was sent and no longer matches is sent once more.
+    """
+    PinExecution: _grpc.UnaryUnaryMultiCallable[_store_pb2.PinExecutionRequest, _store_pb2.PinExecutionResponse]
+    """A pinned execution is never removed by retention. NOT_FOUND."""
+    Retain: _grpc.UnaryUnaryMultiCallable[_store_pb2.RetainRequest, _store_pb2.RetainResponse]
+    """Removes now what retention would remove at its next round."""
+    PutBlob: _grpc.StreamUnaryMultiCallable[_content_pb2.PutBlobRequest, _content_pb2.PutBlobResponse]
+    """Keeps bytes by their hash; those that are there already are not kept twice. At most 256 MiB.
+    INVALID_ARGUMENT: the hash is another.
+    """
+    GetBlob: _grpc.UnaryStreamMultiCallable[_content_pb2.GetBlobRequest, _content_pb2.GetBlobResponse]
+    """NOT_FOUND. DATA_LOSS: what is stored is not what was put."""
+    PutSecret: _grpc.UnaryUnaryMultiCallable[_content_pb2.PutSecretRequest, _content_pb2.PutSecretResponse]
+    """ALREADY_EXISTS: the label. FAILED_PRECONDITION with reason NO_MASTER_KEY: this store cannot keep secrets."""
+    ListSecrets: _grpc.UnaryUnaryMultiCallable[_content_pb2.ListSecretsRequest, _content_pb2.ListSecretsResponse]
+    DeleteSecret: _grpc.UnaryUnaryMultiCallable[_content_pb2.DeleteSecretRequest, _content_pb2.DeleteSecretResponse]
+    RevealSecret: _grpc.UnaryUnaryMultiCallable[_content_pb2.RevealSecretRequest, _content_pb2.RevealSecretResponse]
+    """For executors with a live session only: PERMISSION_DENIED for others. NOT_FOUND. FAILED_PRECONDITION with reason
+    NO_MASTER_KEY or WRONG_MASTER_KEY. DATA_LOSS: tampered with.
+    """
+    PutDiagram: _grpc.UnaryUnaryMultiCallable[_content_pb2.PutDiagramRequest, _content_pb2.PutDiagramResponse]
+    """FAILED_PRECONDITION with reason ETAG_MISMATCH: somebody else changed it."""
+    GetDiagram: _grpc.UnaryUnaryMultiCallable[_content_pb2.GetDiagramRequest, _content_pb2.GetDiagramResponse]
+    ListDiagrams: _grpc.UnaryUnaryMultiCallable[_content_pb2.ListDiagramsRequest, _content_pb2.ListDiagramsResponse]
+    DeleteDiagram: _grpc.UnaryUnaryMultiCallable[_content_pb2.DeleteDiagramRequest, _content_pb2.DeleteDiagramResponse]
+    WatchCatalog: _grpc.UnaryStreamMultiCallable[_content_pb2.WatchCatalogRequest, _content_pb2.WatchCatalogResponse]
 
 @_typing.type_check_only
 class StoreServiceAsyncStub(StoreServiceStub):
@@ -107,6 +136,34 @@ class StoreServiceAsyncStub(StoreServiceStub):
     ListInteractions: _aio.UnaryUnaryMultiCallable[_store_pb2.ListInteractionsRequest, _store_pb2.ListInteractionsResponse]  # type: ignore[assignment]
     ListMessages: _aio.UnaryUnaryMultiCallable[_store_pb2.ListMessagesRequest, _store_pb2.ListMessagesResponse]  # type: ignore[assignment]
     """The conversation of an execution, in order. NOT_FOUND."""
+    WatchExecutions: _aio.UnaryStreamMultiCallable[_store_pb2.WatchExecutionsRequest, _store_pb2.WatchExecutionsResponse]  # type: ignore[assignment]
+    """Summaries (without result) as executions change: first all that match and have not ended, then, at most once a
+    second, those that changed since. One that was sent and no longer matches is sent once more.
+    """
+    PinExecution: _aio.UnaryUnaryMultiCallable[_store_pb2.PinExecutionRequest, _store_pb2.PinExecutionResponse]  # type: ignore[assignment]
+    """A pinned execution is never removed by retention. NOT_FOUND."""
+    Retain: _aio.UnaryUnaryMultiCallable[_store_pb2.RetainRequest, _store_pb2.RetainResponse]  # type: ignore[assignment]
+    """Removes now what retention would remove at its next round."""
+    PutBlob: _aio.StreamUnaryMultiCallable[_content_pb2.PutBlobRequest, _content_pb2.PutBlobResponse]  # type: ignore[assignment]
+    """Keeps bytes by their hash; those that are there already are not kept twice. At most 256 MiB.
+    INVALID_ARGUMENT: the hash is another.
+    """
+    GetBlob: _aio.UnaryStreamMultiCallable[_content_pb2.GetBlobRequest, _content_pb2.GetBlobResponse]  # type: ignore[assignment]
+    """NOT_FOUND. DATA_LOSS: what is stored is not what was put."""
+    PutSecret: _aio.UnaryUnaryMultiCallable[_content_pb2.PutSecretRequest, _content_pb2.PutSecretResponse]  # type: ignore[assignment]
+    """ALREADY_EXISTS: the label. FAILED_PRECONDITION with reason NO_MASTER_KEY: this store cannot keep secrets."""
+    ListSecrets: _aio.UnaryUnaryMultiCallable[_content_pb2.ListSecretsRequest, _content_pb2.ListSecretsResponse]  # type: ignore[assignment]
+    DeleteSecret: _aio.UnaryUnaryMultiCallable[_content_pb2.DeleteSecretRequest, _content_pb2.DeleteSecretResponse]  # type: ignore[assignment]
+    RevealSecret: _aio.UnaryUnaryMultiCallable[_content_pb2.RevealSecretRequest, _content_pb2.RevealSecretResponse]  # type: ignore[assignment]
+    """For executors with a live session only: PERMISSION_DENIED for others. NOT_FOUND. FAILED_PRECONDITION with reason
+    NO_MASTER_KEY or WRONG_MASTER_KEY. DATA_LOSS: tampered with.
+    """
+    PutDiagram: _aio.UnaryUnaryMultiCallable[_content_pb2.PutDiagramRequest, _content_pb2.PutDiagramResponse]  # type: ignore[assignment]
+    """FAILED_PRECONDITION with reason ETAG_MISMATCH: somebody else changed it."""
+    GetDiagram: _aio.UnaryUnaryMultiCallable[_content_pb2.GetDiagramRequest, _content_pb2.GetDiagramResponse]  # type: ignore[assignment]
+    ListDiagrams: _aio.UnaryUnaryMultiCallable[_content_pb2.ListDiagramsRequest, _content_pb2.ListDiagramsResponse]  # type: ignore[assignment]
+    DeleteDiagram: _aio.UnaryUnaryMultiCallable[_content_pb2.DeleteDiagramRequest, _content_pb2.DeleteDiagramResponse]  # type: ignore[assignment]
+    WatchCatalog: _aio.UnaryStreamMultiCallable[_content_pb2.WatchCatalogRequest, _content_pb2.WatchCatalogResponse]  # type: ignore[assignment]
 
 class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -215,5 +272,117 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.ListMessagesResponse, _abc.Awaitable[_store_pb2.ListMessagesResponse]]:
         """The conversation of an execution, in order. NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def WatchExecutions(
+        self,
+        request: _store_pb2.WatchExecutionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_store_pb2.WatchExecutionsResponse], _abc.AsyncIterator[_store_pb2.WatchExecutionsResponse]]:
+        """Summaries (without result) as executions change: first all that match and have not ended, then, at most once a
+        second, those that changed since. One that was sent and no longer matches is sent once more.
+        """
+
+    @_abc_1.abstractmethod
+    def PinExecution(
+        self,
+        request: _store_pb2.PinExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.PinExecutionResponse, _abc.Awaitable[_store_pb2.PinExecutionResponse]]:
+        """A pinned execution is never removed by retention. NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def Retain(
+        self,
+        request: _store_pb2.RetainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.RetainResponse, _abc.Awaitable[_store_pb2.RetainResponse]]:
+        """Removes now what retention would remove at its next round."""
+
+    @_abc_1.abstractmethod
+    def PutBlob(
+        self,
+        request_iterator: _MaybeAsyncIterator[_content_pb2.PutBlobRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_content_pb2.PutBlobResponse, _abc.Awaitable[_content_pb2.PutBlobResponse]]:
+        """Keeps bytes by their hash; those that are there already are not kept twice. At most 256 MiB.
+        INVALID_ARGUMENT: the hash is another.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBlob(
+        self,
+        request: _content_pb2.GetBlobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_content_pb2.GetBlobResponse], _abc.AsyncIterator[_content_pb2.GetBlobResponse]]:
+        """NOT_FOUND. DATA_LOSS: what is stored is not what was put."""
+
+    @_abc_1.abstractmethod
+    def PutSecret(
+        self,
+        request: _content_pb2.PutSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_content_pb2.PutSecretResponse, _abc.Awaitable[_content_pb2.PutSecretResponse]]:
+        """ALREADY_EXISTS: the label. FAILED_PRECONDITION with reason NO_MASTER_KEY: this store cannot keep secrets."""
+
+    @_abc_1.abstractmethod
+    def ListSecrets(
+        self,
+        request: _content_pb2.ListSecretsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_content_pb2.ListSecretsResponse, _abc.Awaitable[_content_pb2.ListSecretsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteSecret(
+        self,
+        request: _content_pb2.DeleteSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_content_pb2.DeleteSecretResponse, _abc.Awaitable[_content_pb2.DeleteSecretResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RevealSecret(
+        self,
+        request: _content_pb2.RevealSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_content_pb2.RevealSecretResponse, _abc.Awaitable[_content_pb2.RevealSecretResponse]]:
+        """For executors with a live session only: PERMISSION_DENIED for others. NOT_FOUND. FAILED_PRECONDITION with reason
+        NO_MASTER_KEY or WRONG_MASTER_KEY. DATA_LOSS: tampered with.
+        """
+
+    @_abc_1.abstractmethod
+    def PutDiagram(
+        self,
+        request: _content_pb2.PutDiagramRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_content_pb2.PutDiagramResponse, _abc.Awaitable[_content_pb2.PutDiagramResponse]]:
+        """FAILED_PRECONDITION with reason ETAG_MISMATCH: somebody else changed it."""
+
+    @_abc_1.abstractmethod
+    def GetDiagram(
+        self,
+        request: _content_pb2.GetDiagramRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_content_pb2.GetDiagramResponse, _abc.Awaitable[_content_pb2.GetDiagramResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListDiagrams(
+        self,
+        request: _content_pb2.ListDiagramsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_content_pb2.ListDiagramsResponse, _abc.Awaitable[_content_pb2.ListDiagramsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteDiagram(
+        self,
+        request: _content_pb2.DeleteDiagramRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_content_pb2.DeleteDiagramResponse, _abc.Awaitable[_content_pb2.DeleteDiagramResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def WatchCatalog(
+        self,
+        request: _content_pb2.WatchCatalogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_content_pb2.WatchCatalogResponse], _abc.AsyncIterator[_content_pb2.WatchCatalogResponse]]: ...
 
 def add_StoreServiceServicer_to_server(servicer: StoreServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
