@@ -25,6 +25,8 @@ class Options:
     max_node_runs: int = 0
     max_cost_usd: float = 0
     max_tokens: int = 0
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def budget(self) -> Budget:
@@ -47,6 +49,7 @@ def from_pb(options: executor_pb2.RunOptions) -> Options:
     return Options(
         options.mock_llm, options.keep_going, options.timeout_s, dict(options.answers), options.non_interactive,
         options.max_parallel, options.max_node_runs, options.max_cost_usd, options.max_tokens,
+        options.name, dict(options.labels),
     )  # fmt: skip
 
 
