@@ -93,7 +93,8 @@ def reply(response: "ModelResponse", call: Call) -> Reply:
         forced = [it for it in response.parts if isinstance(it, wire.ToolCallPart) and it.tool_name == ANSWER]
         text = forced[-1].args_as_json_str() if forced else text
     usage = response.usage
-    spent = Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens)
+    unmeasured = usage.unmeasured_requests  # some servers do not count
+    spent = Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, unpriced=unmeasured)
     model = response.model_name or call.person.model
     return Reply(text, spent, model, tuple(_outputs(response)), cut=response.finish_reason == "length")
 

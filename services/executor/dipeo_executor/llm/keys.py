@@ -9,7 +9,7 @@ from dipeo_executor.llm.services import SERVICES
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A key, and the address it is meant for ("" = the service's own). Never printed."""
+    """A key, never printed, and the address it is meant for ("" = where the service is)."""
 
     key: str = field(repr=False)
     base_url: str = ""
@@ -29,10 +29,8 @@ class EnvKeys:
         self._env = env
 
     async def find(self, api_key_id: str, service: str) -> Secret | None:
-        known = SERVICES[service]
-        base_url = self._env.get(known.base_url_variable, "")
-        key = next((self._env[name] for name in known.key_variables if self._env.get(name)), "")
-        return Secret(key, base_url) if key or base_url else None
+        key = next((self._env[name] for name in SERVICES[service].key_variables if self._env.get(name)), "")
+        return Secret(key) if key else None
 
 
 class FirstOf:

@@ -58,13 +58,17 @@ class Ledger:
         )
 
     async def priced(self, call: Call, reply: Reply) -> Usage:
-        """The reply's usage with its cost, which counts from now on."""
+        """The reply's usage with its cost, which counts from now on; what was not measured counts as estimated."""
+        self._calls += 1
+        if reply.usage.unpriced:
+            length = sum(len(it["content"]) for it in call.messages)
+            self.spent += Usage(length // CHARACTERS_PER_TOKEN, len(reply.text) // CHARACTERS_PER_TOKEN, unpriced=1)
+            return reply.usage
         cost = await self._cost(call, reply.model, reply.usage)
         if cost is None and reply.model != call.person.model:
             cost = await self._cost(call, call.person.model, reply.usage)
         usage = reply.usage + (Usage(unpriced=1) if cost is None else Usage(cost_usd=cost))
         self.spent += usage
-        self._calls += 1
         return usage
 
     async def _cost(self, call: Call, model: str, usage: Usage) -> float | None:

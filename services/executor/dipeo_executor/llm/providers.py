@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 300.0  # of one call (node contract 19.3)
 CONNECTIONS_KEPT = 100
 KEPT_S = 60.0
+SHORTEST_KEY = 8  # a shorter one is a placeholder, and may be part of a word
 
 
 class Lane:
@@ -69,6 +70,7 @@ class Providers:
         at_once: int = 128,
         per_minute: int = 0,
     ) -> None:
+        self._env = env
         self._keys = keys or EnvKeys(env)
         self._timeout_s = timeout_s
         self._limits = at_once, per_minute
@@ -119,6 +121,11 @@ class Providers:
                 f"{service.name} gave an answer for model {call.person.model} that cannot be used",
                 details=_clean(str(error), access),
             ) from error
+        except (TypeError, ValueError, KeyError, AttributeError) as error:  # the SDK tripped over what is no answer
+            raise RequestRefused(
+                f"{service.name} gave an answer for model {call.person.model} that cannot be read",
+                details=_clean(repr(error), access),
+            ) from error
         except exceptions.UserError as error:  # the model cannot do what is asked of it
             raise RequestRefused(f"{service.name} model {call.person.model}: {_clean(str(error), access)}") from error
 
@@ -142,7 +149,7 @@ class Providers:
                 response = stream.get()
         except httpx2.HTTPError as error:
             raise exceptions.ModelAPIError(model.model_name, f"the stream broke off: {error}") from error
-        if response.finish_reason is None and not response.usage.output_tokens:
+        if response.finish_reason is None:
             raise exceptions.ModelAPIError(model.model_name, "the stream broke off before its end")
         return response
 
@@ -155,7 +162,8 @@ class Providers:
             )
         secret = await self._keys.find(person.api_key_id, service.name)
         key = secret.key if secret else ""
-        base_url = person.base_url or (secret.base_url if secret else "") or service.base_url
+        known = (secret.base_url if secret else "") or self._env.get(service.base_url_variable, "")
+        base_url = person.base_url or known or service.base_url
         if not base_url and service.takes_base_url:
             raise RequestRefused(
                 f"person {person.label} has service {service.name} but no base_url; "
@@ -240,4 +248,4 @@ def _said(body: object, access: Access) -> str:
 
 def _clean(text: str, access: Access) -> str:
     """Without the key, should a service repeat it."""
-    return (text.replace(access.key, "***") if access.key else text)[:500]
+    return (text.replace(access.key, "***") if len(access.key) >= SHORTEST_KEY else text)[:500]

@@ -12,7 +12,6 @@ from dipeo_executor.program import Person
 MOST = 150  # candidates shown
 COMPARED, EXCERPT, PREVIEW = 400, 250, 1200  # characters
 ALIKE = 0.9  # share of the words of the shorter of two messages
-MAX_TOKENS = 32_000
 SCHEMA = {
     "type": "object",
     "properties": {"message_ids": {"type": "array", "items": {"type": "string"}}},
@@ -38,9 +37,7 @@ async def select(
     if not shown:
         return Selected((), Usage())
     asked = [{"role": "user", "content": question(shown, person, criteria, at_most, task)}]
-    reply = await ctx.llm.complete(
-        person, asked, schema=SCHEMA, temperature=0, max_tokens=MAX_TOKENS, purpose="memory_selection"
-    )
+    reply = await ctx.llm.complete(person, asked, schema=SCHEMA, temperature=0, purpose="memory_selection")
     ids = read_ids(reply.text)
     kept = [message for message in known if message.id in ids]
     if at_most is not None and at_most > 0:

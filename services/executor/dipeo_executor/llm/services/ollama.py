@@ -1,12 +1,14 @@
 """Ollama, through its OpenAI-compatible endpoint. Models are never pulled: a missing one is the user's to fetch."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dipeo_executor.llm.services.service import Access, Service
 
 if TYPE_CHECKING:
     import httpx2
     from pydantic_ai.models.ollama import OllamaModel
+
+OLDER_FIELD: Any = {"openai_chat_supports_max_completion_tokens": False}  # it knows max_tokens alone
 
 
 def _preload() -> None:
@@ -19,7 +21,8 @@ def _chat(model: str, access: Access, http: "httpx2.AsyncClient") -> "OllamaMode
     from pydantic_ai.providers.ollama import OllamaProvider
 
     address = f"{address_of(access.base_url)}/v1"
-    return OllamaModel(model, provider=OllamaProvider(base_url=address, api_key=access.key or None, http_client=http))
+    provider = OllamaProvider(base_url=address, api_key=access.key or None, http_client=http)
+    return OllamaModel(model, provider=provider, profile=OLDER_FIELD)
 
 
 def address_of(host: str) -> str:
