@@ -39,6 +39,8 @@ class RunClosed(NamedTuple):
     tokens_in: int
     tokens_out: int
     tokens_cached: int
+    cost_usd: float
+    unpriced: int
     model: str
     execution: int
     node_id: str
@@ -96,6 +98,8 @@ class Advanced(NamedTuple):
     tokens_in: int
     tokens_out: int
     tokens_cached: int
+    cost_usd: float
+    unpriced: int
     runs_done: int
     runs_failed: int
     execution: int

@@ -52,6 +52,13 @@ class Published(NamedTuple):
     events: tuple[Event, ...]
 
 
+class Fork(NamedTuple):
+    """The ended execution whose journal a new one takes over, up to and without an event."""
+
+    execution_id: str
+    before_seq: int
+
+
 @dataclass(frozen=True, slots=True)
 class NewExecution:
     execution_id: str
@@ -66,12 +73,26 @@ class NewExecution:
     idempotency_hash: str
     session_id: str  # "" = queue it
     created: Event  # seq 1
+    fork: Fork | None = None  # names, source and variables are those of the other execution
 
 
 class Usage(NamedTuple):
-    input: int
-    output: int
-    cached: int
+    """Tokens of model calls and their cost; of `unpriced` calls the price is not known."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
+
+    def plus(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.cost_usd + other.cost_usd,
+            self.unpriced + other.unpriced,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +121,7 @@ class Execution:
     started_at: int | None
     ended_at: int | None
     waiting: bool
+    retried_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dipeo_store.changes import (
@@ -22,7 +22,7 @@ from dipeo_store.changes import (
 )
 from dipeo_store.errors import IllegalTransition, Terminal
 from dipeo_store.journal import Head, RunFacts, RunKey, run_key
-from dipeo_store.model import TERMINAL, Event
+from dipeo_store.model import TERMINAL, Event, Usage
 from dipeo_store.payload import dump
 
 LIVE = frozenset({"running", "paused"})
@@ -44,7 +44,7 @@ EXECUTION_RULES: dict[str, tuple[frozenset[str], str]] = {
 class _Draft:
     head: Head
     changes: Changes
-    tokens: tuple[int, int, int] = (0, 0, 0)
+    spent: Usage = field(default_factory=Usage)
     done: int = 0
     failed: int = 0
 
@@ -66,7 +66,7 @@ def project(head: Head, events: Sequence[Event], fence: int) -> tuple[Head, tupl
         draft.changes.events.append(_event_row(head.execution, event, fence))
     if placed:
         draft.changes.advanced.append(
-            Advanced(draft.head.head_seq, *draft.tokens, draft.done, draft.failed, head.execution)
+            Advanced(draft.head.head_seq, *draft.spent, draft.done, draft.failed, head.execution)
         )
     return draft.head, tuple(placed), draft.changes
 
@@ -159,11 +159,11 @@ def _close_run(draft: _Draft, event: Event, key: RunKey, status: str) -> None:
     if facts is None or facts.status != "running":
         raise _illegal(draft, event, f"that node run is {facts.status}" if facts else "that node run was never started")
     draft.head.runs[key] = facts._replace(status=status)
-    usage = event.body.get("usage", {})
-    tokens = (usage.get("input", 0), usage.get("output", 0), usage.get("cached", 0))
-    draft.tokens = (draft.tokens[0] + tokens[0], draft.tokens[1] + tokens[1], draft.tokens[2] + tokens[2])
+    given = event.body.get("usage", {})
+    usage = Usage(*(given.get(name, 0) for name in Usage._fields))
+    draft.spent = draft.spent.plus(usage)
     draft.changes.closed.append(
-        RunClosed(status, event.seq, event.at, *tokens, event.body.get("model", ""), draft.head.execution, *key)
+        RunClosed(status, event.seq, event.at, *usage, event.body.get("model", ""), draft.head.execution, *key)
     )
 
 

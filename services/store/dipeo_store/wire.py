@@ -17,6 +17,7 @@ from dipeo_store.model import (
     Event,
     Execution,
     ExecutionFilter,
+    Fork,
     Interaction,
     Message,
     NewExecution,
@@ -151,6 +152,7 @@ def new_execution_from_pb(pb: store_pb2.CreateExecutionRequest, *, at: int) -> N
         pb.idempotency_hash,
         pb.session_id,
         Event(event_id, "execution.created", at, body, payload.dump(body), seq=1),
+        Fork(checked_id(pb.fork.execution_id), pb.fork.before_seq) if pb.HasField("fork") else None,
     )
 
 
@@ -179,6 +181,7 @@ def execution_to_pb(execution: Execution) -> store_pb2.Execution:
         ended_at=timestamp(execution.ended_at),
         waiting=execution.waiting,
         warnings=execution.warnings,
+        retried_from=execution.retried_from,
     )
 
 
@@ -187,7 +190,7 @@ def error_to_pb(body: dict[str, Any]) -> events_pb2.Error:
 
 
 def _usage_to_pb(usage: Usage) -> events_pb2.TokenUsage:
-    return events_pb2.TokenUsage(input=usage.input, output=usage.output, cached=usage.cached)
+    return events_pb2.TokenUsage(**usage._asdict())
 
 
 def _bytes(text: str | None) -> bytes:

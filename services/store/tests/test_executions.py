@@ -18,7 +18,7 @@ async def test_case_15_a_node_in_a_loop_has_a_run_per_iteration_in_the_order_the
     async with store.session() as session:
         work = await store.running(session)
         for number in range(5):
-            usage = ev.TokenUsage(input=10, output=number, cached=1)
+            usage = ev.TokenUsage(input=10, output=number, cached=1, cost_usd=0.25, unpriced=number % 2)
             output = str(number).encode()
             await store.append(work, started("loop", number, person_id="p"), started(f"side{number}"))
             await store.append(work, completed("loop", number, output=output, usage=usage, model="mock"))
@@ -38,6 +38,7 @@ async def test_case_15_a_node_in_a_loop_has_a_run_per_iteration_in_the_order_the
         (number, str(number).encode(), number) for number in range(5)
     ]
     assert (run.usage.input, run.usage.output, run.usage.cached, run.runs_done, run.runs_failed) == (50, 10, 5, 5, 2)
+    assert (run.usage.cost_usd, run.usage.unpriced) == (1.25, 2)
     assert [each.node_id for each in runs[:4]] == ["loop", "side0", "loop", "side1"]
     assert (runs[-1].node_id, runs[-1].status, runs[-1].label) == ("never", pb.NODE_RUN_STATUS_SKIPPED, "Never")
     by_id = {(each.node_id, each.attempt): each for each in runs}

@@ -10,7 +10,8 @@ from dipeo_store.payload import json_bytes, load
 EXECUTION = """
 SELECT e.id, e.execution_id, e.status, e.diagram_id, e.diagram_name, e.source_hash, created.payload, e.origin,
   e.principal, e.trace_parent, e.error, e.result, e.result_is_error, e.warnings, e.head_seq, e.attempts,
-  e.tokens_in, e.tokens_out, e.tokens_cached, e.runs_done, e.runs_failed, e.created_at, e.started_at, e.ended_at,
+  e.tokens_in, e.tokens_out, e.tokens_cached, e.cost_usd, e.unpriced, e.runs_done, e.runs_failed, e.created_at,
+  e.started_at, e.ended_at,
   EXISTS (SELECT 1 FROM interactions i WHERE i.execution = e.id AND i.status = 'open')
 FROM executions e JOIN transitions created ON created.execution = e.id AND created.seq = 1
 """
@@ -19,8 +20,8 @@ NODE_RUN = """
 SELECT n.node_id, n.label, n.type, n.iteration, n.attempt, n.status,
   n.status = 'running' AND EXISTS (SELECT 1 FROM interactions i WHERE i.execution = n.execution
     AND i.status = 'open' AND i.node_id = n.node_id AND i.iteration = n.iteration),
-  n.started_at, n.ended_at, n.tokens_in, n.tokens_out, n.tokens_cached, n.model, n.person_id, n.start_seq,
-  t.type, t.payload
+  n.started_at, n.ended_at, n.tokens_in, n.tokens_out, n.tokens_cached, n.cost_usd, n.unpriced, n.model, n.person_id,
+  n.start_seq, t.type, t.payload
 FROM node_runs n LEFT JOIN transitions t ON t.execution = n.execution AND t.seq = n.end_seq
 """
 
@@ -35,8 +36,8 @@ def execution_of(row: Sequence[Any]) -> Execution:
     id_, execution_id, status, diagram_id, diagram_name, source_hash, created, origin, principal, trace_parent = row[
         :10
     ]
-    error, result, result_is_error, warnings, head_seq, attempts, t_in, t_out, t_cached, done, failed = row[10:21]
-    created_at, started_at, ended_at, waiting = row[21:]
+    error, result, result_is_error, warnings, head_seq, attempts = row[10:16]
+    done, failed, created_at, started_at, ended_at, waiting = row[21:]
     body = load(created)
     return Execution(
         id=id_,
@@ -56,13 +57,14 @@ def execution_of(row: Sequence[Any]) -> Execution:
         warnings=tuple(load(warnings)),
         head_seq=head_seq,
         attempts=attempts,
-        usage=Usage(t_in, t_out, t_cached),
+        usage=Usage(*row[16:21]),
         runs_done=done,
         runs_failed=failed,
         created_at=created_at,
         started_at=started_at,
         ended_at=ended_at,
         waiting=bool(waiting),
+        retried_from=body.get("retried_from", ""),
     )
 
 
@@ -72,7 +74,7 @@ def _text(body: dict[str, Any], key: str) -> str | None:
 
 def node_run_of(row: Sequence[Any]) -> NodeRun:
     node_id, label, type_, iteration, attempt, status, waiting, started_at, ended_at = row[:9]
-    t_in, t_out, t_cached, model, person_id, start_seq, ended_by, outcome = row[9:]
+    model, person_id, start_seq, ended_by, outcome = row[14:]
     return NodeRun(
         node_id=node_id,
         label=label,
@@ -83,7 +85,7 @@ def node_run_of(row: Sequence[Any]) -> NodeRun:
         waiting=bool(waiting),
         started_at=started_at,
         ended_at=ended_at,
-        usage=Usage(t_in, t_out, t_cached),
+        usage=Usage(*row[9:14]),
         model=model,
         person_id=person_id,
         start_seq=start_seq,

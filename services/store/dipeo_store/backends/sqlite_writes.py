@@ -29,7 +29,8 @@ _STATEMENTS = {
     "opened": _insert("node_runs", RunOpened),
     "closed": """
         UPDATE node_runs SET status = ?, end_seq = ?, ended_at = ?, tokens_in = ?, tokens_out = ?, tokens_cached = ?,
-          model = ? WHERE execution = ? AND node_id = ? AND iteration = ? AND attempt = ?""",
+          cost_usd = ?, unpriced = ?, model = ?
+        WHERE execution = ? AND node_id = ? AND iteration = ? AND attempt = ?""",
     "messages": _insert("messages", MessageRow),
     "asked": _insert("interactions", InteractionOpened),
     "settled": """
@@ -39,7 +40,8 @@ _STATEMENTS = {
         UPDATE signals SET consumed_seq = ? WHERE execution = ? AND signal_id = ? AND consumed_seq IS NULL""",
     "advanced": """
         UPDATE executions SET head_seq = ?, tokens_in = tokens_in + ?, tokens_out = tokens_out + ?,
-          tokens_cached = tokens_cached + ?, runs_done = runs_done + ?, runs_failed = runs_failed + ? WHERE id = ?""",
+          tokens_cached = tokens_cached + ?, cost_usd = cost_usd + ?, unpriced = unpriced + ?,
+          runs_done = runs_done + ?, runs_failed = runs_failed + ? WHERE id = ?""",
     "statuses": """
         UPDATE executions SET status = ?, started_at = coalesce(started_at, ?) WHERE id = ?""",
     "ended": """
