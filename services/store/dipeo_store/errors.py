@@ -19,6 +19,7 @@ dipeo_kit.errors.Overloaded
 └── DiskFull
 dipeo_kit.errors.Unavailable
 ├── DatabaseFailed      the database does not do what was asked; the log says more
+│   └── OutcomeUnknown  it went away while it committed: done or not, asking again tells
 └── Unusable            the database cannot be opened: in use, unwritable, damaged, newer
 """
 
@@ -105,6 +106,10 @@ class DiskFull(Overloaded):
 
 class DatabaseFailed(Unavailable):
     """The cause is in the log; users see the sentence only."""
+
+
+class OutcomeUnknown(DatabaseFailed):
+    """Writes that carry an id are asked again; a claim has none (sessions.py)."""
 
 
 class Unusable(Unavailable):
