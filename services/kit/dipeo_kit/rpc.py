@@ -30,7 +30,7 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 DEFAULT_DEADLINE_S = 30.0
 # Unknown names are ignored by gRPC without a word; test_rpc.py holds this table against what grpcio documents.
 # The server accepts pings as often as the client sends them, else it answers GOAWAY too_many_pings.
-CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 20_000),
@@ -39,8 +39,10 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     # By default a service that was away for long is looked for every two minutes only.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # A name with several addresses is several replicas: each gets its share of the calls.
+    ("grpc.lb_policy_name", "round_robin"),
 )
-SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+SERVER_OPTIONS: tuple[tuple[str, int | str], ...] = (
     *CHANNEL_OPTIONS,
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),

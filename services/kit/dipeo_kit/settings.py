@@ -1,11 +1,14 @@
 """One frozen settings object per service, the only reader of the environment."""
 
+import os
 import sys
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS = Path("/run/secrets")  # where containers find files named like variables: dipeo_gateway_token
 
 
 class SettingsInvalid(SystemExit):
@@ -20,12 +23,18 @@ class SettingsInvalid(SystemExit):
 
 
 class ServiceSettings(BaseSettings):
-    """Base of every service's settings. Subclasses set `env_prefix` in their `model_config` (decision 46)."""
+    """Base of every service's settings. Subclasses set `env_prefix` in their `model_config` (decision 46).
+
+    What the environment does not say may stand in a file of SECRETS, named like the variable in lower case.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     # holds what services say to each other and ask of each other; None = nobody is asked
     grpc_secret_file: Path | None = Field(default=None, validation_alias="DIPEO_GRPC_SECRET_FILE")
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(_secrets_dir=SECRETS if SECRETS.is_dir() else None, **given)
 
     @classmethod
     def load(cls) -> Self:
@@ -41,3 +50,9 @@ class ServiceSettings(BaseSettings):
             message = "; ".join(problems)
             print(f"error: {message}", file=sys.stderr)  # Python prints nothing for an exit with a number
             raise SettingsInvalid(message) from error
+
+
+def environment() -> dict[str, str]:
+    """The environment, and the provider keys that stand in files of SECRETS: openai_api_key is OPENAI_API_KEY."""
+    files = SECRETS.glob("*_api_key") if SECRETS.is_dir() else ()
+    return {file.name.upper(): file.read_text().strip() for file in files} | os.environ

@@ -164,5 +164,6 @@ def test_channel_options_are_names_grpc_knows():
         "grpc.max_reconnect_backoff_ms",
         "grpc.http2.min_ping_interval_without_data_ms",
         "grpc.so_reuseport",
+        "grpc.lb_policy_name",
     }
     assert grpc.__version__
