@@ -1,5 +1,6 @@
 """Which format a text is in: one detector for everybody. (spec/formats.md §2)"""
 
+import posixpath
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -19,6 +20,13 @@ def format_of_name(path: str) -> Format | None:
     """The format a file name promises."""
     name = path.casefold()
     return next((word for word, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
+
+
+def name_of(path: str) -> str:
+    """A file's name without the suffix of its format."""
+    name = posixpath.basename(path)
+    suffixes = [suffix for known in SUFFIXES.values() for suffix in known] + [".yaml", ".yml", ".json"]
+    return next((name.removesuffix(suffix) for suffix in suffixes if name.endswith(suffix)), name)
 
 
 def format_of_content(value: Mapping[Any, Any]) -> Format | None:
