@@ -110,7 +110,7 @@ class StoreServiceStub:
                 request_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainRequest.SerializeToString,
                 response_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainResponse.FromString,
                 _registered_method=True)
-        self.PutBlob = channel.stream_unary(
+        self.PutBlob = channel.stream_stream(
                 '/dipeo.store.v1.StoreService/PutBlob',
                 request_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobRequest.SerializeToString,
                 response_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobResponse.FromString,
@@ -285,6 +285,7 @@ class StoreServiceServicer:
     def PutBlob(self, request_iterator, context):
         """Keeps bytes by their hash; those that are there already are not kept twice. At most 256 MiB.
         INVALID_ARGUMENT: the hash is another.
+        One response, after the last message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -433,7 +434,7 @@ def add_StoreServiceServicer_to_server(servicer, server):
                     request_deserializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainRequest.FromString,
                     response_serializer=dipeo__protos_dot_store_dot_v1_dot_store__pb2.RetainResponse.SerializeToString,
             ),
-            'PutBlob': grpc.stream_unary_rpc_method_handler(
+            'PutBlob': grpc.stream_stream_rpc_method_handler(
                     servicer.PutBlob,
                     request_deserializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobRequest.FromString,
                     response_serializer=dipeo__protos_dot_store_dot_v1_dot_content__pb2.PutBlobResponse.SerializeToString,
@@ -915,7 +916,7 @@ class StoreService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.stream_unary(
+        return grpc.experimental.stream_stream(
             request_iterator,
             target,
             '/dipeo.store.v1.StoreService/PutBlob',

@@ -77,9 +77,10 @@ class StoreServiceStub:
     """A pinned execution is never removed by retention. NOT_FOUND."""
     Retain: _grpc.UnaryUnaryMultiCallable[_store_pb2.RetainRequest, _store_pb2.RetainResponse]
     """Removes now what retention would remove at its next round."""
-    PutBlob: _grpc.StreamUnaryMultiCallable[_content_pb2.PutBlobRequest, _content_pb2.PutBlobResponse]
+    PutBlob: _grpc.StreamStreamMultiCallable[_content_pb2.PutBlobRequest, _content_pb2.PutBlobResponse]
     """Keeps bytes by their hash; those that are there already are not kept twice. At most 256 MiB.
     INVALID_ARGUMENT: the hash is another.
+    One response, after the last message.
     """
     GetBlob: _grpc.UnaryStreamMultiCallable[_content_pb2.GetBlobRequest, _content_pb2.GetBlobResponse]
     """NOT_FOUND. DATA_LOSS: what is stored is not what was put."""
@@ -144,9 +145,10 @@ class StoreServiceAsyncStub(StoreServiceStub):
     """A pinned execution is never removed by retention. NOT_FOUND."""
     Retain: _aio.UnaryUnaryMultiCallable[_store_pb2.RetainRequest, _store_pb2.RetainResponse]  # type: ignore[assignment]
     """Removes now what retention would remove at its next round."""
-    PutBlob: _aio.StreamUnaryMultiCallable[_content_pb2.PutBlobRequest, _content_pb2.PutBlobResponse]  # type: ignore[assignment]
+    PutBlob: _aio.StreamStreamMultiCallable[_content_pb2.PutBlobRequest, _content_pb2.PutBlobResponse]  # type: ignore[assignment]
     """Keeps bytes by their hash; those that are there already are not kept twice. At most 256 MiB.
     INVALID_ARGUMENT: the hash is another.
+    One response, after the last message.
     """
     GetBlob: _aio.UnaryStreamMultiCallable[_content_pb2.GetBlobRequest, _content_pb2.GetBlobResponse]  # type: ignore[assignment]
     """NOT_FOUND. DATA_LOSS: what is stored is not what was put."""
@@ -304,9 +306,10 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[_content_pb2.PutBlobRequest],
         context: _ServicerContext,
-    ) -> _typing.Union[_content_pb2.PutBlobResponse, _abc.Awaitable[_content_pb2.PutBlobResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_content_pb2.PutBlobResponse], _abc.AsyncIterator[_content_pb2.PutBlobResponse]]:
         """Keeps bytes by their hash; those that are there already are not kept twice. At most 256 MiB.
         INVALID_ARGUMENT: the hash is another.
+        One response, after the last message.
         """
 
     @_abc_1.abstractmethod
