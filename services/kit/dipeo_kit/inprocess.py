@@ -1,7 +1,7 @@
 """A channel to a server in the same process and event loop: the same messages handed to the same servicers, no socket.
 
 In the local stack the gRPC hop is over half of what a durable step costs. Generated stubs take any object with these
-four methods for a channel; rpc.open_channel picks this one when the address is served in this very loop. Messages are
+three methods for a channel; rpc.open_channel picks this one when the address is served in this very loop. Messages are
 passed by reference: neither side changes a message once it is sent.
 """
 
@@ -43,20 +43,6 @@ class Channel:
             try:
                 async with asyncio.timeout(timeout):
                     return await asyncio.create_task(context.around(handler.unary_unary(request, context)))
-            except TimeoutError:
-                raise _failure(grpc.StatusCode.DEADLINE_EXCEEDED, f"{path}: deadline exceeded") from None
-
-        return call
-
-    def stream_unary(self, path: str, *_: Any, **__: Any) -> Callable[..., Awaitable[Any]]:
-        """The requests as an iterator; writing them one by one is not used in this house."""
-        handler = self._methods[path]
-
-        async def call(requests: AsyncIterator[Any], *, timeout: float | None = None, metadata: Any = ()) -> Any:
-            context = Context(metadata)
-            try:
-                async with asyncio.timeout(timeout):
-                    return await asyncio.create_task(context.around(handler.stream_unary(requests, context)))
             except TimeoutError:
                 raise _failure(grpc.StatusCode.DEADLINE_EXCEEDED, f"{path}: deadline exceeded") from None
 

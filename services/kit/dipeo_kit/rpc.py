@@ -107,10 +107,6 @@ def _wrapped(handler: Any, method: str) -> Any:
             async for response in handler.stream_stream(requests, context):
                 yield response
 
-    async def stream_unary(requests: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-        async with _call(method, context, measured=True):
-            return await handler.stream_unary(requests, context)
-
     codec = {"request_deserializer": handler.request_deserializer, "response_serializer": handler.response_serializer}
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(unary, **codec)
@@ -118,7 +114,7 @@ def _wrapped(handler: Any, method: str) -> Any:
         return grpc.unary_stream_rpc_method_handler(unary_stream, **codec)
     if handler.stream_stream:
         return grpc.stream_stream_rpc_method_handler(stream_stream, **codec)
-    return grpc.stream_unary_rpc_method_handler(stream_unary, **codec)
+    raise TypeError(f"{method}: client streaming with one answer is not used in this house")
 
 
 @asynccontextmanager

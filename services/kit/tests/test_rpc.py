@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dipeo_kit import errors, rpc
-from dipeo_protos.store.v1 import content_pb2, store_pb2, store_pb2_grpc
+from dipeo_protos.store.v1 import store_pb2, store_pb2_grpc
 
 NAME = "dipeo.store.v1.StoreService"
 
@@ -40,12 +40,6 @@ class Fake(store_pb2_grpc.StoreServiceServicer):
             yield store_pb2.AppendResponse(
                 results=[store_pb2.AppendResult(execution_id=it.execution_id) for it in request.appends]
             )
-
-    async def PutBlob(self, requests: Any, context: Any) -> content_pb2.PutBlobResponse:
-        count = len([request async for request in requests])
-        if self.error:
-            raise self.error
-        return content_pb2.PutBlobResponse(size_bytes=count)
 
 
 @pytest.fixture(params=["", rpc.INPROCESS], ids=["socket", "inprocess"], autouse=True)
@@ -173,16 +167,3 @@ def test_channel_options_are_names_grpc_knows():
         "grpc.lb_policy_name",
     }
     assert grpc.__version__
-
-
-async def test_a_stream_of_requests_has_one_answer_or_its_error():
-    async def requests() -> AsyncIterator[content_pb2.PutBlobRequest]:
-        for _ in range(3):
-            yield content_pb2.PutBlobRequest()
-
-    fake = Fake()
-    async with served(fake) as (stub, _):
-        assert (await stub.PutBlob(requests(), metadata=rpc.metadata())).size_bytes == 3
-        fake.error = errors.BadInput("the hash is another")
-        with pytest.raises(errors.BadInput, match="the hash is another"), rpc.translated():
-            await stub.PutBlob(requests(), metadata=rpc.metadata())
