@@ -1,6 +1,7 @@
 """Cases of engine contract 8.3 that need node behaviour, on the real services, named by number (decision 32)."""
 
 import asyncio
+import json
 
 import pytest
 from house import House
@@ -226,3 +227,100 @@ async def test_an_invalid_diagram_stores_nothing(home: House):
     assert not submitted.execution_id and {it.code for it in submitted.diagnostics} >= {"V4"}
 
     assert not (await rpc.call(home.store.ListExecutions, store_pb2.ListExecutionsRequest())).executions
+
+
+async def test_case_37_a_goldfish_sees_its_own_prompt_only(home: House):
+    done = await home.run(
+        light(
+            """
+            - {label: S, type: start}
+            - {label: P1, type: person_job, person: P, default_prompt: "one"}
+            - {label: P3, type: person_job, person: P, default_prompt: "[[count]]", memorize_to: GOLDFISH}
+            """,
+            "- {from: S, to: P1}\n- {from: P1, to: P3}",
+            PERSONS,
+        )
+    )
+    assert done.output("P3") == "messages 2", "system and prompt"
+
+
+async def test_case_39_a_criterion_asks_a_selector_and_at_most_truncates(home: House):
+    """The mock's selector keeps all; what Q said is not offered, of the rest the newest is kept."""
+    done = await home.run(
+        light(
+            """
+            - {label: S, type: start}
+            - {label: A, type: person_job, person: P, default_prompt: "one"}
+            - {label: B, type: person_job, person: Q, default_prompt: "two"}
+            - label: J
+              type: person_job
+              person: P
+              default_prompt: "[[count]]"
+              memorize_to: "what matters"
+              at_most: 1
+              ignore_person: Q
+            """,
+            "- {from: S, to: A}\n- {from: A, to: B}\n- {from: B, to: J}",
+            PERSONS,
+        )
+    )
+    assert done.output("J") == "messages 3", "system, the one selected, the prompt"
+    meta = json.loads(next(run.meta_json for run in done.node_runs if run.label == "J"))
+    assert meta["memory_selection"]["selected_count"] == 1
+
+
+async def test_case_40_a_criterion_on_the_very_first_message_asks_no_selector(home: House):
+    done = await home.run(
+        light(
+            """
+            - {label: S, type: start}
+            - {label: A, type: person_job, person: P, default_prompt: "[[count]]", memorize_to: "what matters"}
+            """,
+            "- {from: S, to: A}",
+            PERSONS,
+        )
+    )
+    run = next(run for run in done.node_runs if run.label == "A")
+    assert done.output("A") == "messages 2"
+    assert "memory_selection" not in [call.get("purpose") for call in json.loads(run.meta_json).get("calls", [])]
+
+
+async def test_case_47_a_person_answers_each_item_of_a_batch(home: House):
+    done = await home.run(
+        light(
+            """
+            - {label: S, type: start}
+            - {label: A, type: code_job, code: "result = {'items': ['a', 'b']}"}
+            - label: B
+              type: person_job
+              person: Q
+              batch: true
+              default_prompt: "[[reply {{default}} {{_batch_index}} of {{_batch_total}}]]"
+            """,
+            "- {from: S, to: A}\n- {from: A, to: B}",
+            PERSONS,
+        )
+    )
+    output = done.output("B")
+    assert [one["output"] for one in output["results"]] == ["a 0 of 2", "b 1 of 2"]
+    assert (output["total_items"], output["successful"], output["failed"], output["errors"]) == (2, 2, 0, None)
+
+
+async def test_case_51_a_sub_diagram_that_is_not_there_is_told_before_anything_runs(home: House):
+    """Decision 7 and 43 override: what a run names is captured, so a missing diagram is a diagnostic."""
+    submitted = await home.submit(
+        light(
+            "- {label: S, type: start}\n- {label: K, type: sub_diagram, diagram_name: sub/none}", "- {from: S, to: K}"
+        )
+    )
+    assert not submitted.execution_id
+    message = next(it.message for it in submitted.diagnostics if it.code == "T10")
+    assert "examples/sub/none.light.yaml" in message
+
+
+async def test_case_53_a_missing_code_file_is_told_before_anything_runs(home: House):
+    """Decision 32 overrides (never re-fires); with decision 43 it does not even start."""
+    submitted = await home.submit(
+        light("- {label: S, type: start}\n- {label: A, type: code_job, file_path: nope.py}", "- {from: S, to: A}")
+    )
+    assert not submitted.execution_id and any("nope.py" in it.message for it in submitted.diagnostics)
