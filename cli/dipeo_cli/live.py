@@ -115,7 +115,16 @@ def update(rows: dict[str, Row], event: Event, now: float) -> None:
             failed = event["type"] == "NODE_ERROR"
             row.status = str(event.get("status") or ("failed" if failed else "completed")).lower()
             row.note = str(event.get("error") or "").splitlines()[0] if failed and event.get("error") else ""
+        case "NODE_OUTPUT" if row is not None:
+            row.note = last_words(str((event.get("data") or {}).get("output") or ""))
         case "INTERACTIVE_PROMPT" if row is not None:
             row.status, row.note = "waiting", "waiting for your answer"
         case "INTERACTIVE_RESPONSE" if row is not None:
             row.status, row.note = "running", ""
+
+
+def last_words(text: str, room: int = 40) -> str:
+    """What a model has just said, in quotes: whole words from the end, on one line."""
+    flat = " ".join(text.split())
+    shown = flat if len(flat) <= room else "…" + flat[-room:].partition(" ")[2]
+    return f'"{shown}"' if shown else ""

@@ -35,3 +35,14 @@ def test_iterations_fold_into_one_row() -> None:
     assert rows["n1"].status == "waiting"
     live.update(rows, node("NODE_ERROR", error="boom\ntrace"), 6.0)
     assert (rows["n1"].status, rows["n1"].note) == ("failed", "boom")
+
+
+def test_what_a_model_is_saying_stands_beside_its_node() -> None:
+    rows: dict[str, live.Row] = {}
+    said = node("NODE_OUTPUT", data={"output": "Once upon a time there was\n a poem about a river", "is_partial": True})
+    for event in (node("NODE_STARTED"), said):
+        live.update(rows, event, 1.0)
+    assert rows["n1"].note == '"…a time there was a poem about a river"'
+    assert progress.describe(said) == ""
+    live.update(rows, node("NODE_COMPLETED"), 2.0)
+    assert rows["n1"].note == ""

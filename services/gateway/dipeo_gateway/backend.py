@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -90,12 +90,12 @@ class Backend:
     executor: "Peer[ExecutorServiceAsyncStub]"
 
     async def watch(self, execution_id: str, after_seq: int) -> AsyncGenerator[events_pb2.Event, None]:
-        """Every event after `after_seq`, once, in order; ends after the terminal one."""
+        """Every event after `after_seq`, once, in order; ends after the terminal one. Partial output: see `current`."""
         request = store_pb2.WatchRequest(execution_id=execution_id, after_seq=after_seq)
         responses = self.store.stream(self.store.rpc.Watch(request, metadata=rpc.metadata()))
         try:
             async for response in responses:
-                for event in response.events:
+                for event in current(response.events):
                     yield event
         finally:
             await responses.aclose()
@@ -104,6 +104,20 @@ class Backend:
         """Which of the two services says SERVING."""
         store, executor = await asyncio.gather(self.store.is_serving(), self.executor.is_serving())
         return {"store": store, "executor": executor}
+
+
+def current(events: Iterable[events_pb2.Event]) -> list[events_pb2.Event]:
+    """Without the partial output of a node that a later event of it makes out of date (spec/gateway.md §9.2.4)."""
+    kept: list[events_pb2.Event] = []
+    later: set[str] = set()
+    for event in reversed(list(events)):
+        kind = event.WhichOneof("body") or ""
+        if kind == "node_output" and event.node_output.node_id in later:
+            continue
+        if kind in ("node_output", "node_completed", "node_failed", "node_retrying", "node_aborted"):
+            later.add(getattr(event, kind).node_id)
+        kept.append(event)
+    return kept[::-1]
 
 
 @asynccontextmanager

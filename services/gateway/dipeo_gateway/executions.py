@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 import strawberry
@@ -22,6 +23,7 @@ FROM_MESSAGES = frozenset({"conversation"})
 
 MAX_ENVELOPE_BYTES = 256 * 1024
 PAGE = 1000
+MAX_SEARCHED = 10_000  # rows read to find those that fit
 MAX_LISTED_IN_DETAIL = 8  # executions read at a time when a list asks for costly fields
 
 
@@ -58,17 +60,34 @@ async def fetch_many(
     return await asyncio.gather(*map(detailed, executions))
 
 
-async def find(backend: Backend, request: pb.ListExecutionsRequest, *, limit: int, offset: int) -> list[pb.Execution]:
-    """Newest first. The store pages by token, so an offset is read and thrown away."""
+async def find(
+    backend: Backend, request: pb.ListExecutionsRequest, *, limit: int, offset: int, marks: "Marks | None" = None
+) -> list[pb.Execution]:
+    """Newest first. The store pages by token and knows no marks, so what does not count is read and thrown away."""
     found: list[pb.Execution] = []
-    while len(found) < offset + limit:
-        request.page_size = min(PAGE, offset + limit - len(found))
+    seen = 0
+    while len(found) < offset + limit and (marks is None or seen < MAX_SEARCHED):
+        request.page_size = PAGE if marks else min(PAGE, offset + limit - len(found))
         page = await backend.store.read(backend.store.rpc.ListExecutions, request)
-        found += page.executions
+        seen += len(page.executions)
+        found += [each for each in page.executions if marks is None or marks.fit(each)]
         if not page.next_page_token:
             break
         request.page_token = page.next_page_token
     return found[offset : offset + limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The name and labels executions are looked for by; "" and {} = any."""
+
+    name: str
+    labels: Mapping[str, Any]
+
+    def fit(self, execution: pb.Execution) -> bool:
+        options = wire.json_of(execution.options_json) or {}
+        marked = options.get("labels") or {}
+        return self.name in ("", options.get("name")) and all(marked.get(key) == it for key, it in self.labels.items())
 
 
 async def conversation(backend: Backend, execution_id: str) -> list[dict[str, Any]]:
@@ -95,6 +114,7 @@ async def conversation(backend: Backend, execution_id: str) -> list[dict[str, An
 def summary(execution: pb.Execution) -> ExecutionStateType:
     """What the execution's own row says."""
     status = wire.status_word(execution.status)
+    options = wire.json_of(execution.options_json) or {}
     return ExecutionStateType(
         id=strawberry.ID(execution.execution_id),
         status=Status(status),
@@ -115,6 +135,9 @@ def summary(execution: pb.Execution) -> ExecutionStateType:
         waiting=execution.waiting,
         head_seq=execution.head_seq,
         origin=execution.origin or None,
+        retried_from=execution.retried_from or None,
+        name=options.get("name") or None,
+        labels=options.get("labels") or None,
     )
 
 
@@ -216,13 +239,14 @@ def interaction(it: pb.Interaction) -> dict[str, Any]:
     }
 
 
-def usage(tokens: Any) -> dict[str, int]:
-    """A TokenUsage as {input, output, cached, total}."""
+def usage(tokens: Any) -> dict[str, Any]:
+    """A TokenUsage as {input, output, cached, total, cost_usd}: a cost that is not wholly known is null."""
     return {
         "input": tokens.input,
         "output": tokens.output,
         "cached": tokens.cached,
         "total": tokens.input + tokens.output,
+        "cost_usd": None if tokens.unpriced else round(tokens.cost_usd, 10),
     }
 
 

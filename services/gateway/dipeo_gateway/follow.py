@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from dipeo_gateway import observed
-from dipeo_gateway.backend import Backend
+from dipeo_gateway.backend import Backend, current
 from dipeo_gateway.context import Activity
 from dipeo_gateway.faults import StreamBroken
 from dipeo_gateway.types import ExecutionUpdateType
@@ -41,7 +41,7 @@ async def page(backend: Backend, execution_id: str, after_seq: int, limit: int) 
     response = await backend.store.read(backend.store.rpc.ReadJournal, request)
     mapper = Mapper(execution_id)
     return {
-        "events": [as_json(await _mapped(backend, mapper, event)) for event in response.events],
+        "events": [as_json(await _mapped(backend, mapper, event)) for event in current(response.events)],
         "head_seq": response.head_seq,
         "terminal": response.terminal,
     }

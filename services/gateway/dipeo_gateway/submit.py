@@ -21,6 +21,7 @@ _SEVERITIES = {
     diagram_pb2.SEVERITY_INFO: "info",
 }
 MAX_IDEMPOTENCY_KEY = 255
+MAX_NAME = 200  # characters of a run's name, and of each of its labels
 
 
 def submit_request(
@@ -112,10 +113,30 @@ def _set_timeout(made: executor_pb2.RunOptions, name: str, value: Any) -> None:
     made.timeout_s = _seconds(name, value)
 
 
+def _set_dollars(made: executor_pb2.RunOptions, name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**31:
+        raise errors.BadInput(f"{name}: US dollars above 0 are needed, not {json.dumps(value)[:40]}")
+    made.max_cost_usd = value
+
+
 def _set_answers(made: executor_pb2.RunOptions, name: str, value: Any) -> None:
     if not isinstance(value, dict) or not all(isinstance(answer, str) for answer in value.values()):
         raise errors.BadInput(f"{name}: an object of node label → text is needed")
     made.answers.update(value)
+
+
+def _set_name(made: executor_pb2.RunOptions, name: str, value: Any) -> None:
+    if not isinstance(value, str) or len(value) > MAX_NAME:
+        raise errors.BadInput(f"{name}: text of at most {MAX_NAME} characters is needed")
+    made.name = value
+
+
+def _set_labels(made: executor_pb2.RunOptions, name: str, value: Any) -> None:
+    if not isinstance(value, dict) or not all(
+        isinstance(mark, str) and len(mark) <= MAX_NAME for mark in value.values()
+    ):
+        raise errors.BadInput(f"{name}: an object of key → text of at most {MAX_NAME} characters is needed")
+    made.labels.update(value)
 
 
 _OPTIONS: Mapping[str, Callable[[executor_pb2.RunOptions, str, Any], None]] = {
@@ -126,6 +147,10 @@ _OPTIONS: Mapping[str, Callable[[executor_pb2.RunOptions, str, Any], None]] = {
     "timeout_s": _set_timeout,
     "max_parallel": _set_count("max_parallel"),
     "max_node_runs": _set_count("max_node_runs"),
+    "max_cost_usd": _set_dollars,
+    "max_tokens": _set_count("max_tokens"),
+    "name": _set_name,
+    "labels": _set_labels,
 }
 
 

@@ -56,6 +56,9 @@ class LLMUsageType:
     output: float
     cached: float | None = None
     total: float | None = None
+    cost_usd: float | None = strawberry.field(
+        default=None, description="US dollars; null when the price of some call is not known."
+    )
 
 
 @strawberry.type(description="One run of one diagram. Times are RFC 3339 in UTC.")
@@ -85,10 +88,13 @@ class ExecutionStateType:
     waiting: bool | None = strawberry.field(default=None, description="A question to a human is open.")
     head_seq: int | None = strawberry.field(default=None, description="Number of the last journal event.")
     origin: str | None = None
+    name: str | None = strawberry.field(default=None, description="As given in options.name.")
+    labels: JSON | None = strawberry.field(default=None, description="As given in options.labels.")
     node_runs: JSON | None = strawberry.field(default=None, description="Every node run, in start order.")
     outputs: JSON | None = strawberry.field(default=None, description="Label, or Parent/Child → latest output.")
     failed_nodes: JSON | None = None
     conversation: JSON | None = None
+    retried_from: str | None = strawberry.field(default=None, description="The run whose journal it took over.")
     pending_interactions: list[JSON] | None = strawberry.field(default=None, description="Questions that are open.")
 
 
@@ -133,7 +139,8 @@ class ExecuteDiagramInput:
     diagram_path: str | None = None
     options: JSON | None = strawberry.field(
         default=None,
-        description="mock_llm, keep_going, interactive, answers, timeout_s, max_parallel, max_node_runs.",
+        description="mock_llm, keep_going, interactive, answers, timeout_s, max_parallel, max_node_runs, max_cost_usd, "
+        "max_tokens, name, labels.",
     )
     execution_id: strawberry.ID | None = None
 
@@ -143,6 +150,15 @@ class ExecutionControlInput:
     execution_id: strawberry.ID
     action: str
     reason: str | None = None
+
+
+@strawberry.input
+class RetryExecutionInput:
+    execution_id: strawberry.ID
+    from_node: str | None = strawberry.field(
+        default=None, description="Id, label or Parent/Child; default: what failed or was interrupted first."
+    )
+    new_execution_id: strawberry.ID | None = None
 
 
 @strawberry.input
@@ -161,3 +177,5 @@ class ExecutionFilterInput:
     started_before: datetime | None = None
     id_prefix: str | None = None
     statuses: list[Status] | None = None
+    name: str | None = strawberry.field(default=None, description="Exact; among the newest 10,000 executions.")
+    labels: JSON | None = strawberry.field(default=None, description="All of them; among the newest 10,000 executions.")

@@ -137,6 +137,12 @@ class Mapper:
         self.nodes.setdefault(body.node_id, _Node(body.label, body.type))
         return self._node(event, EventType.NODE_COMPLETED, Status.SKIPPED, body)
 
+    def _node_output(self, event: ev.Event) -> ExecutionUpdateType:
+        """The end of what a node has made so far; `size` characters in all."""
+        body = event.node_output
+        data = {"output": body.text, "size": body.size, "is_partial": True}
+        return self._node(event, EventType.NODE_OUTPUT, Status.RUNNING, body, data)
+
     def _node_retrying(self, event: ev.Event) -> ExecutionUpdateType:
         body = event.node_retrying
         if body.node_id in self.nodes:
@@ -263,6 +269,7 @@ _BY_KIND = {
     "node_aborted": Mapper._node_aborted,
     "node_passed": Mapper._node_passed,
     "node_skipped": Mapper._node_skipped,
+    "node_output": Mapper._node_output,
     "message_appended": Mapper._message,
     "interaction_opened": Mapper._interaction_opened,
     "interaction_closed": Mapper._interaction_closed,

@@ -58,6 +58,8 @@ async def test_a_valid_diagram_is_handed_to_the_executor_and_answered_at_once(ho
             "answers": {"Ask": "yes"},
             "max_parallel": 2,
             "max_node_runs": 7,
+            "max_cost_usd": 0.5,
+            "max_tokens": 900,
             "timeout_s": None,
         },
         timeout_seconds=60,
@@ -74,6 +76,7 @@ async def test_a_valid_diagram_is_handed_to_the_executor_and_answered_at_once(ho
     options = request.options
     assert (options.mock_llm, options.keep_going, options.non_interactive) == (True, True, True)
     assert (options.timeout_s, options.max_parallel, options.max_node_runs) == (60, 2, 7)
+    assert (options.max_cost_usd, options.max_tokens) == (0.5, 900)
     assert dict(options.answers) == {"Ask": "yes"}
 
 
@@ -113,6 +116,8 @@ async def test_inline_data_is_sent_as_text_in_the_format_it_declares(house):
         ({"diagram_source": "x", "options": {"mock": True}}, '"mock"'),
         ({"diagram_source": "x", "options": []}, "options"),
         ({"diagram_source": "x", "options": {"mock_llm": "yes"}}, "options.mock_llm"),
+        ({"diagram_source": "x", "options": {"max_cost_usd": 0}}, "options.max_cost_usd"),
+        ({"diagram_source": "x", "options": {"max_tokens": 1.5}}, "options.max_tokens"),
         ({"diagram_source": "x", "options": {"answers": {"A": 1}}}, "options.answers"),
         ({"diagram_source": "x", "options": {"timeout_s": -1}}, "options.timeout_s"),
         ({"diagram_source": "x", "options": {"max_parallel": 0}}, "options.max_parallel"),

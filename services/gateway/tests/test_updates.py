@@ -5,6 +5,7 @@ import json
 import pytest
 from gateway_peers import event_of
 
+from dipeo_gateway.backend import current
 from dipeo_gateway.updates import Mapper, as_json
 from dipeo_protos.store.v1 import events_pb2 as ev
 from dipeo_protos.store.v1 import store_pb2 as pb
@@ -109,7 +110,7 @@ def test_a_completed_node_tells_its_output_time_and_tokens():
         node_id="n", iteration=2, attempt=1, port="default", output_json=b"null", usage=ev.TokenUsage(input=3, output=4)
     )
     update = mapped(STARTED, completed)
-    usage = {"input": 3, "output": 4, "cached": 0, "total": 7}
+    usage = {"input": 3, "output": 4, "cached": 0, "total": 7, "cost_usd": 0.0}
     assert update["data"] == RUN | {
         "status": "COMPLETED",
         "output": None,
@@ -123,6 +124,29 @@ def test_a_completed_node_tells_its_output_time_and_tokens():
         "code_job",
         7.0,
     )
+
+
+def test_a_cost_that_is_not_wholly_known_is_null():
+    spent = ev.TokenUsage(input=3, cost_usd=0.5, unpriced=1)
+    update = mapped(STARTED, ev.NodeCompleted(node_id="n", iteration=2, attempt=1, output_json=b"1", usage=spent))
+    assert update["data"]["token_usage"]["cost_usd"] is None
+
+
+def test_partial_output_is_told_as_such():
+    said = ev.NodeOutput(node_id="n", iteration=2, attempt=1, text="Once upon", size=9)
+    update = mapped(STARTED, said)
+    assert (update["type"], update["status"], update["node_name"]) == ("NODE_OUTPUT", "RUNNING", "Brew")
+    assert update["data"] | {"output": "Once upon", "size": 9, "is_partial": True} == update["data"]
+
+
+def test_of_partial_outputs_that_come_together_the_latest_is_told_and_none_after_the_end():
+    def output(seq, node, text):
+        return event_of(ev.NodeOutput(node_id=node, text=text), seq)
+
+    events = [output(1, "a", "x"), output(2, "b", "y"), output(3, "a", "xx"), event_of(STARTED, 4)]
+    assert [event.seq for event in current(events)] == [2, 3, 4]
+    ended = event_of(ev.NodeCompleted(node_id="a", output_json=b"1"), 5)
+    assert [event.seq for event in current([*events, ended])] == [2, 4, 5]
 
 
 def test_a_failed_node_tells_its_error_and_whether_the_run_went_on():
