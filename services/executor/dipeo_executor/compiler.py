@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from dipeo_executor.analysis import build_edges, look_for_waste, validate
 from dipeo_executor.bundle import Bundle
-from dipeo_executor.formats.detect import SUFFIXES
+from dipeo_executor.formats.detect import SUFFIXES, name_of
 from dipeo_executor.formats.diagnostics import Diagnostic, Report
 from dipeo_executor.formats.loading import load
 from dipeo_executor.formats.model import NODE_TYPES, Diagram, DiagramNode, Metadata
 from dipeo_executor.nodes import REGISTRY, person_job, sub_diagram
-from dipeo_executor.program import Node, Program
+from dipeo_executor.program import Budget, Node, Program
 from dipeo_executor.properties import Given, checked, named
 from dipeo_executor.requirements import Surroundings, check, persons_of, read_files
 from dipeo_executor.sources import SourceFiles, diagram_places, first_found, shown_places
@@ -57,16 +57,10 @@ def _compile(text: str, path: str, format: str, session: _Session, levels: tuple
     path = posixpath.normpath(path) if path else ""
     report = Report()
     diagram, detected = load(text, path=path, flag=format, report=report)
-    name = (diagram and diagram.metadata.name) or _name_of(path)
+    name = (diagram and diagram.metadata.name) or name_of(path)
     program = _program(diagram, path, name, session, levels, report) if diagram else None
     metadata = diagram.metadata if diagram else Metadata()
     return Compiled(program, report.in_file_order(), detected or "", name, metadata)
-
-
-def _name_of(path: str) -> str:
-    name = posixpath.basename(path)
-    suffixes = [suffix for known in SUFFIXES.values() for suffix in known] + [".yaml", ".yml", ".json"]
-    return next((name.removesuffix(suffix) for suffix in suffixes if name.endswith(suffix)), name)
 
 
 def _program(
@@ -83,21 +77,14 @@ def _program(
     if report.has_errors:
         return None
     look_for_waste(diagram, links, report)
-    return Program(tuple(node for node in nodes if node), edges, persons, name, path)
+    return Program(tuple(node for node in nodes if node), edges, persons, name, path, Budget(**diagram.metadata.budget))
 
 
 def _node(node: DiagramNode, around: Surroundings, session: _Session, levels: tuple[str, ...]) -> Node | None:
     """None after an error."""
     if node.type not in NODE_TYPES:
         return None  # V3 has said so
-    node_type = REGISTRY.get(node.type)
-    if node_type is None:
-        problem = f'node "{node.name}": node type {node.type} is not available yet'
-        hint = f"available are {', '.join(REGISTRY)}"
-        around.report.add(
-            "T0", problem, (*node.at, "type"), node_id=node.id, label=node.label, field="type", suggestion=hint
-        )
-        return None
+    node_type = REGISTRY[node.type]
     given = named(node, node_type, around.report)
     read_files(given, around)
     props = checked(given, node_type, around.report)

@@ -42,7 +42,6 @@ CODES: dict[str, tuple[str, Severity, str]] = {
     "V12": ("VALIDATION", "warning", "A condition has no arrow for one of its branches."),
     "V13": ("VALIDATION", "warning", "An arrow uses a handle that this type of node does not have."),
     "V14": ("VALIDATION", "error", 'A node id contains "/", which separates the levels of sub-diagrams.'),
-    "T0": ("NODE_TRANSFORMATION", "error", "The node type, or this mode of it, is not available yet."),
     "T1": ("NODE_TRANSFORMATION", "error", "A property is missing or has the wrong type or value."),
     "T2": ("NODE_TRANSFORMATION", "error", "A node that asks a person names none."),
     "T3": ("NODE_TRANSFORMATION", "error", "max_iteration is below 1."),

@@ -18,7 +18,19 @@ from dipeo_executor.formats.positions import Path
 from dipeo_executor.formats.references import End, Ends
 from dipeo_executor.formats.sections import content_type_of, mappings, metadata_of, warn_unknown
 
-TOP = ("version", "format", "name", "description", "nodes", "connections", "persons", "handles", "metadata", "api_keys")
+TOP = (
+    "version",
+    "format",
+    "name",
+    "description",
+    "nodes",
+    "connections",
+    "persons",
+    "handles",
+    "metadata",
+    "api_keys",
+    "budget",
+)
 
 
 def read(document: Mapping[Any, Any], report: Report) -> Diagram:

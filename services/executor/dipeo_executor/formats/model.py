@@ -98,6 +98,7 @@ class Metadata:
     author: str = ""
     format: str = ""
     tags: tuple[str, ...] = ()
+    budget: Mapping[str, Any] = field(default_factory=dict)  # what model calls may use: program.Budget
     mcp: Mapping[str, Any] = field(default_factory=dict)  # how it is offered as a tool (spec/mcp.md §3.4)
 
 

@@ -25,7 +25,7 @@ from dipeo_executor.formats.sections import (
     warn_unknown,
 )
 
-TOP = ("nodes", "arrows", "handles", "persons", "metadata", "name", "description", "version", "format")
+TOP = ("nodes", "arrows", "handles", "persons", "metadata", "name", "description", "version", "format", "budget")
 OLD_BRANCH = re.compile(r"_(true|false)_(input|output)$")
 
 

@@ -21,7 +21,19 @@ from dipeo_executor.formats.positions import Path
 from dipeo_executor.formats.references import End, Ends
 from dipeo_executor.formats.sections import content_type_of, mappings, metadata_of, warn_unknown
 
-TOP = ("version", "format", "name", "description", "nodes", "flow", "persons", "handles", "metadata", "api_keys")
+TOP = (
+    "version",
+    "format",
+    "name",
+    "description",
+    "nodes",
+    "flow",
+    "persons",
+    "handles",
+    "metadata",
+    "api_keys",
+    "budget",
+)
 POSITION = re.compile(r"^(.*?)\s*@\(\s*([-+]?\d+(?:\.\d+)?)\s*,\s*([-+]?\d+(?:\.\d+)?)\s*\)\s*$", re.DOTALL)
 TYPE = re.compile(r"^(.+?)\s+\[\s*(\w+)\s*\]\s*$", re.DOTALL)
 KINDS = (  # what the properties of a node without a type say about it, the first that fits

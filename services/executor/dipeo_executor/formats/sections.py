@@ -74,6 +74,9 @@ def content_type_of(value: Any, at: Path, report: Report, *, arrow_id: str) -> s
 PERSON_TEXTS = ("service", "model", "api_key_id", "system_prompt", "prompt_file", "base_url")
 
 
+LIMITS: Mapping[str, Any] = {"max_cost_usd": int | float, "max_tokens": int}
+
+
 def person_of(person_id: str, label: str, config: Mapping[Any, Any], at: Path, report: Report) -> DiagramPerson:
     """A person from its configuration; fields that are null or unusable get their defaults."""
     texts: dict[str, str] = {}
@@ -100,13 +103,35 @@ def metadata_of(document: Mapping[Any, Any], report: Report) -> Metadata:
     for key in ("name", "description"):
         if isinstance(document.get(key), str):
             given.setdefault(key, document[key])
+    budget = _budget(given.pop("budget", None), ("metadata", "budget"), report)
+    budget |= _budget(document.get("budget"), ("budget",), report)
     tags = given.pop("tags", ())
     mcp = given.pop("mcp", {})
     if not isinstance(mcp, dict):
         report.add("L7", f"mcp must be a map, not {shown(mcp)}", ("metadata", "mcp"))
         mcp = {}
     texts = {key: str(value) for key, value in given.items() if key in known}
-    return Metadata(**texts, tags=tuple(map(str, tags)) if isinstance(tags, list) else (), mcp=mcp)
+    return Metadata(**texts, tags=tuple(map(str, tags)) if isinstance(tags, list) else (), budget=budget, mcp=mcp)
+
+
+def _budget(value: Any, at: Path, report: Report) -> dict[str, float]:
+    if value is not None and not isinstance(value, dict):
+        report.add(
+            "L7", f"budget must be a map, not {shown(value)}", at, suggestion="write budget: {max_cost_usd: 1.5}"
+        )
+    given: dict[Any, Any] = value if isinstance(value, dict) else {}
+    warn_unknown(given, LIMITS, "budget", at, report)
+    budget: dict[str, float] = {}
+    for key, kind in LIMITS.items():
+        number = given.get(key)
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, kind) or number <= 0:
+            wanted = "a whole number" if kind is int else "a number"
+            report.add("L7", f"budget: {key} must be {wanted} above 0, not {shown(number)}", (*at, key), field=key)
+        else:
+            budget[key] = number
+    return budget
 
 
 def known_words(names: Iterable[str]) -> str:
