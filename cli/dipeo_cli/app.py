@@ -50,6 +50,8 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, in every outcome.")]
 Execution = Annotated[str, typer.Argument(metavar="ID", help="Execution id, unique prefix, @last or @last~N.")]
+Executions = Annotated[list[str], typer.Argument(metavar="ID...", help="The same, one or more.")]
+Labels = Annotated[list[str] | None, typer.Option("--label", metavar="K=V", help="Mark the run; `ps` finds it by it.")]
 Light = Annotated[bool, typer.Option("--light", help="The diagram is in light format.")]
 Native = Annotated[bool, typer.Option("--native", help="… in native format.")]
 Readable = Annotated[bool, typer.Option("--readable", help="… in readable format. Default: detect.")]

@@ -149,6 +149,11 @@ class Gateway:
         result: Json = self._mutate(operations.CONTROL_EXECUTION, "controlExecution", input)["data"]
         return result
 
+    def retry(self, execution_id: str, from_node: str, new_id: str) -> Json:
+        """A new run with that id: {data: execution, envelope: {from, kept}}."""
+        input = {"execution_id": execution_id, "from_node": from_node or None, "new_execution_id": new_id}
+        return self._mutate(operations.RETRY_EXECUTION, "retryExecution", input, idempotency_key=new_id)
+
     def respond(self, execution_id: str, node_id: str, text: str, prompt_id: str = "") -> None:
         """Raises CliError with code conflict or not_found when nobody asks any more."""
         metadata = {"prompt_id": prompt_id} if prompt_id else {}

@@ -4,7 +4,10 @@ from typing import Annotated
 
 import typer
 
-from dipeo_cli.app import SYSTEM, AsJson, app
+from dipeo_cli.app import CONNECT, SYSTEM, AsJson, app
+
+SettingName = Annotated[str, typer.Argument(metavar="NAME", help="Of the setting; `dipeo config list` shows them.")]
+ContextName = Annotated[str, typer.Argument(metavar="NAME", help="Of the gateway.")]
 
 
 @app.command(rich_help_panel=SYSTEM)
@@ -49,3 +52,89 @@ def version(context: typer.Context, as_json: AsJson = False) -> int:
     from dipeo_cli import system
 
     return system.version(context.obj, as_json=as_json)
+
+
+@app.command(rich_help_panel=SYSTEM)
+def init(context: typer.Context, as_json: AsJson = False) -> int:
+    """Make this folder a project."""
+    from dipeo_cli import project
+
+    return project.init(context.obj, as_json=as_json)
+
+
+config_app = typer.Typer(help="Show or change settings.")
+app.add_typer(config_app, name="config", rich_help_panel=SYSTEM)
+
+
+@config_app.command("get")
+def config_get(context: typer.Context, name: SettingName) -> int:
+    """Print what a setting is."""
+    from dipeo_cli import configuring
+
+    return configuring.get(context.obj, name)
+
+
+@config_app.command("set")
+def config_set(
+    context: typer.Context,
+    name: SettingName,
+    value: Annotated[str, typer.Argument(metavar="VALUE")],
+    user: Annotated[bool, typer.Option("--user", help="For all projects of this user.")] = False,
+) -> int:
+    """Set it, in dipeo.toml of this project."""
+    from dipeo_cli import configuring
+
+    return configuring.set_(context.obj, name, value, user=user)
+
+
+@config_app.command("list")
+def config_list(
+    context: typer.Context,
+    show_origin: Annotated[bool, typer.Option("--show-origin", help="And where each comes from.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Print every setting."""
+    from dipeo_cli import configuring
+
+    return configuring.list_(context.obj, show_origin=show_origin, as_json=as_json)
+
+
+context_app = typer.Typer(help="Gateways by name.")
+app.add_typer(context_app, name="context", rich_help_panel=CONNECT)
+
+
+@context_app.command("add")
+def context_add(
+    name: ContextName,
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="Of the gateway.")],
+    token: Annotated[str, typer.Option("--token", metavar="TOKEN", help="- reads it from stdin.")] = "",
+    use: Annotated[bool, typer.Option("--use", help="And use it from now on.")] = False,
+) -> int:
+    """Remember a gateway."""
+    from dipeo_cli import configuring
+
+    return configuring.add_context(name, url, token, use=use)
+
+
+@context_app.command("use")
+def context_use(name: ContextName) -> int:
+    """Use it from now on; `local` is the project's own stack."""
+    from dipeo_cli import configuring
+
+    return configuring.use_context(name)
+
+
+@context_app.command("list")
+def context_list(context: typer.Context, as_json: AsJson = False) -> int:
+    """Show those there are."""
+    from dipeo_cli import configuring
+
+    return configuring.list_contexts(context.obj, as_json=as_json)
+
+
+@context_app.command("remove")
+def context_remove(name: ContextName) -> int:
+    """Forget it."""
+    from dipeo_cli import configuring
+
+    return configuring.remove_context(name)

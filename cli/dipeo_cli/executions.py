@@ -1,46 +1,92 @@
-"""Commands about runs that exist: results, ps, logs, cancel, answer (spec/cli.md §4, §14.1)."""
+"""Commands about one run that exists, or a few: results, cancel, pause, resume, answer (spec/cli.md §4, §14.1)."""
 
-import json
 import time
-from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dipeo_cli import output, progress, prompts, refs, report, stack
+from dipeo_cli import output, prompts, refs, report, show, stack, waiting
 from dipeo_cli import results as shapes
 from dipeo_cli.client import Gateway
 from dipeo_cli.config import Config
-from dipeo_cli.errors import EXIT_NEGATIVE, EXIT_UNFINISHED, CliError, Conflict, Usage
-from dipeo_cli.follow import events
+from dipeo_cli.errors import (
+    EXIT_NEGATIVE,
+    EXIT_UNAVAILABLE,
+    EXIT_UNFINISHED,
+    CliError,
+    Conflict,
+    NotFound,
+    Usage,
+)
 
 Json = dict[str, Any]
-PAGE = 1000
 ABORT_S = 10.0
 
 
-def results(
-    config: Config, reference: str, *, verbose: bool, as_json: bool, exit_status: bool, output_only: bool
-) -> int:
-    """JSON always, also about what cannot be found: one line then, as scripts know it (spec/cli.md §4.2)."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `dipeo results` was asked for."""
+
+    verbose: bool = False
+    exit_status: bool = False
+    output_only: bool = False
+    node: str = ""  # label or id: its output alone
+    format: str = "json"  # json, yaml, text
+    wait: bool = False
+    timeout_s: float | None = None  # of waiting
+
+
+def results(config: Config, reference: str, asked: Asked) -> int:
+    """JSON unless told otherwise, also about what cannot be found: one line then, as scripts know it (§4.2)."""
     try:
         refs.check(reference)
         with stack.connect(config) as gateway:
-            execution = gateway.get_execution(refs.resolve(reference, gateway))
+            execution_id = refs.resolve(reference, gateway)
+            execution = gateway.get_execution(execution_id)
+        if asked.wait and shapes.status_of(execution) not in shapes.TERMINAL:
+            waiting.until_ended(config, execution_id, asked.timeout_s)
+            with stack.connect(config) as gateway:
+                execution = gateway.get_execution(execution_id)
+        _print_results(execution, asked)
     except refs.BadReference as error:
         output.error(str(error), error.hint)
         output.line({"error": str(error), "expected_format": "exec_[32-char-hex]"})
         return error.exit_code
+    except Usage:
+        raise
     except CliError as error:
         output.error(str(error), error.hint)
-        message = str(error) if error.exit_code == EXIT_NEGATIVE else f"Failed to query execution: {error}"
+        store_fault = error.exit_code == EXIT_UNAVAILABLE
+        message = f"Failed to query execution: {error}" if store_fault else str(error)
         output.line({"error": message, "session_id": reference} | error.context | {"error_code": error.code})
         return error.exit_code
-    if output_only:
+    return _exit_status(execution) if asked.exit_status else 0
+
+
+def _print_results(execution: Json, asked: Asked) -> None:
+    if asked.node:
+        output.answer(output.value_text(_output_of(execution, asked.node)))
+    elif asked.output_only:
         report.result(execution)
+    elif asked.format == "text":
+        output.answer(show.text(execution, datetime.now(UTC)))
     else:
-        output.document(shapes.verbose(execution) if verbose or as_json else shapes.summary(execution))
-    return _exit_status(execution) if exit_status else 0
+        document = shapes.verbose(execution) if asked.verbose else shapes.summary(execution)
+        output.yaml(document) if asked.format == "yaml" else output.document(document)
+
+
+def _output_of(execution: Json, node: str) -> Any:
+    """The latest output of a node, by label, "Parent/Child" or id. Raises NotFound naming those there are."""
+    outputs = execution.get("outputs") or {}
+    by_id = execution.get("node_outputs") or {}
+    if node in outputs:
+        return outputs[node]
+    if node in by_id:
+        return shapes.body(by_id[node])
+    raise NotFound(
+        f"{execution['id']} has no output of a node {node}", hint=f"there are {', '.join(outputs) or 'none'}"
+    )
 
 
 def _exit_status(execution: Json) -> int:
@@ -49,107 +95,27 @@ def _exit_status(execution: Json) -> int:
     return report.exit_code(execution)
 
 
-# --- ps --------------------------------------------------------------------------------------------------------------
-
-
-def ps(config: Config, *, status: str, diagram: str, limit: int, ids_only: bool, as_json: bool) -> int:
-    filter = ({"status": status.upper()} if status else {}) | ({"diagram_id": diagram} if diagram else {})
-    with stack.connect(config) as gateway:
-        found = gateway.list_executions(limit=limit, filter=filter, summaries=True)
-    if as_json:
-        output.document([shapes.summary(execution) for execution in found])
-    elif ids_only:
-        for execution in found:
-            output.answer(execution["id"])
-    elif found:
-        output.answer(table(found, datetime.now(UTC)))
-    else:
-        output.say("no runs yet")
-    return 0
-
-
-def table(executions: list[Json], now: datetime) -> str:
-    """Running first, then newest first."""
-    rows = [("ID", "STATUS", "DIAGRAM", "AGE", "TIME", "NODES", "TOKENS", "")]
-    for execution in sorted(executions, key=lambda each: shapes.status_of(each) in shapes.TERMINAL):
-        usage = execution.get("llm_usage") or {}
-        begun = execution.get("created_at") or execution.get("started_at")
-        took = execution.get("duration_ms")
-        rows.append(
-            (
-                refs.short(execution["id"]),
-                shapes.status_of(execution),
-                str(execution.get("diagram_id") or execution.get("diagram_name") or "-"),
-                span((now - datetime.fromisoformat(begun)).total_seconds()) if begun else "-",
-                span(took / 1000) if took is not None else "-",
-                str(len(execution.get("executed_nodes") or ())),
-                str(int(usage.get("total") or 0)),
-                "waiting for an answer" if execution.get("waiting") else "",
-            )
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def span(seconds: float) -> str:
-    """1.4s, 12m, 3h, 2d."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{max(seconds, 0):.1f}s"
-
-
-# --- logs ------------------------------------------------------------------------------------------------------------
-
-
-def logs(config: Config, reference: str, *, follow: bool, as_json: bool, as_ndjson: bool) -> int:
-    """The run's journal: lines, one JSON array, or NDJSON as it comes. Ctrl-C only detaches."""
-    with stack.connect(config) as gateway:
-        execution_id = refs.resolve(reference, gateway)
-        if as_json:
-            output.document(list(_journal(config, gateway, execution_id, follow)))
-            return 0
-        for event in _journal(config, gateway, execution_id, follow):
-            text = json.dumps(event, ensure_ascii=False) if as_ndjson else progress.describe(event)
-            if text:
-                output.answer(text)
-    return 0
-
-
-def _journal(config: Config, gateway: Gateway, execution_id: str, follow: bool) -> Iterator[Json]:
-    if not follow:
-        yield from _pages(gateway, execution_id)
-        return
-    gateway.get_execution(execution_id)  # an unknown id is an error now, not a stream that never begins
-    for _, event in events(lambda: stack.connect(config), execution_id):
-        if event is not None:
-            yield event
-
-
-def _pages(gateway: Gateway, execution_id: str) -> Iterator[Json]:
-    seq = 0
-    while True:
-        page = gateway.events(execution_id, seq, PAGE)
-        yield from page["events"]
-        if not page["events"] or page["events"][-1]["seq"] >= page["head_seq"]:
-            return
-        seq = page["events"][-1]["seq"]
-
-
 # --- cancel and answer -----------------------------------------------------------------------------------------------
 
 
-def cancel(config: Config, references: list[str], *, reason: str, as_json: bool) -> int:
+def cancel(config: Config, references: list[str], *, all_running: bool, yes: bool, reason: str, as_json: bool) -> int:
     """Abort runs and print the status each ends in; one that had ended stays as it is."""
     with stack.connect(config) as gateway:
-        ended = [_cancel_one(gateway, refs.resolve(reference, gateway), reason) for reference in references]
+        if all_running:
+            active = gateway.list_executions(limit=1000, filter={"statuses": ["PENDING", "RUNNING", "PAUSED"]})
+            ids = [str(execution["id"]) for execution in active]
+            if ids and not yes:
+                prompts.confirm(f"abort {len(ids)} run{'s' if len(ids) > 1 else ''}?", may_prompt=config.may_prompt)
+        else:
+            ids = [refs.resolve(reference, gateway) for reference in references]
+        ended = [_cancel_one(gateway, execution_id, reason) for execution_id in ids]
     if as_json:
-        output.document(ended if len(ended) > 1 else ended[0])
-    else:
-        for each in ended:
-            output.answer(each["status"])
+        output.document(ended[0] if len(ended) == 1 and not all_running else ended)
+        return 0
+    for each in ended:
+        output.answer(f"{each['session_id']} {each['status']}" if all_running else each["status"])
+    if not ended:
+        output.say("no run is in progress")
     return 0
 
 

@@ -3,12 +3,12 @@
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from dipeo_cli.client import Gateway, StreamLost
-from dipeo_cli.errors import Stopped, Unreachable
+from dipeo_cli.errors import Conflict, Stopped, Unreachable
 from dipeo_cli.progress import View
 from dipeo_cli.prompts import Desk
 
@@ -61,9 +61,12 @@ def events(
 class Follower:
     """One run on screen. `connect` finds the gateway again after a loss, and may start the stack anew."""
 
-    def __init__(self, connect: Callable[[], Gateway], execution_id: str, view: View, desk: Desk) -> None:
+    def __init__(
+        self, connect: Callable[[], Gateway], execution_id: str, view: View, desk: Desk, *, fail_fast: bool = False
+    ) -> None:
         self._connect, self._view, self._desk = connect, view, desk
         self.execution_id = execution_id
+        self._fail_fast = fail_fast
         self._seq = 0
         self._paused = False
 
@@ -78,6 +81,8 @@ class Follower:
                         self._paused = kind == "execution.paused"
                     self._desk.take(event)
                     self._view.show(event)
+                    if self._fail_fast and gateway is not None:
+                        self._abort_after(event, gateway)
                 elif not self._desk.reading:
                     self._view.tick()
                 if gateway is not None:
@@ -88,6 +93,13 @@ class Follower:
                     if patience_s < 0:
                         raise GaveUp
                 before = now
+
+    def _abort_after(self, event: Event, gateway: Gateway) -> None:
+        """A failure the diagram deals with would let the run go on."""
+        if event["type"] == "NODE_ERROR" and (event.get("data") or {}).get("handled"):
+            self._fail_fast = False
+            with suppress(Conflict):  # it has just ended
+                gateway.abort(self.execution_id, f'node "{event.get("node_name")}" failed (--fail-fast)')
 
     def _poll_s(self) -> float:
         if self._desk.reading:

@@ -3,13 +3,14 @@
 import json
 import re
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 from dipeo_cli.errors import Usage
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, None: 1}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 
 
 def variables(file: str, data: str, pairs: list[str]) -> dict[str, Any]:
@@ -45,11 +46,32 @@ def seconds(text: str, option: str) -> float:
     """A duration: 90, 90s, 5m, 1h. Zero is refused."""
     found = _DURATION.fullmatch(text.strip())
     if not found:
-        raise Usage(f"{option} {text}: write seconds, or a number with s, m or h, e.g. 90s")
+        raise Usage(f"{option} {text}: write seconds, or a number with s, m, h or d, e.g. 90s")
     value = float(found[1]) * _SECONDS[found[2]]
     if value <= 0:
         raise Usage(f"{option} must be more than 0 seconds")
     return value
+
+
+def moment(text: str, option: str, now: datetime) -> datetime:
+    """A point in time: so long ago (2h, 3d), or a date with or without a time, local unless it says its zone."""
+    if found := _DURATION.fullmatch(text.strip()):
+        return now - timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except ValueError as error:
+        raise Usage(f"{option} {text}: write how long ago, e.g. 2h, or a time like 2026-01-31T12:00") from error
+
+
+def labels(pairs: list[str]) -> dict[str, str]:
+    """--label K=V, repeated."""
+    given: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise Usage(f"--label {pair}: write KEY=VALUE")
+        given[key] = value
+    return given
 
 
 def _pair(pair: str) -> tuple[str, Any]:

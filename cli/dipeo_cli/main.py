@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,14 +15,16 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from dipeo_cli import commands, commands_system, config, output, trace
+from dipeo_cli import config, output, trace
 from dipeo_cli.app import app
 from dipeo_cli.errors import EXIT_USAGE, CliError, Stopped, Usage
+
+for module in ("run", "runs", "author", "system"):  # each adds its commands to the app; the help keeps this order
+    import_module(f"dipeo_cli.commands_{module}")
 
 LOG_LIMIT_BYTES = 5 * 1024 * 1024
 EXIT_CRASH = 3
 
-COMMANDS = (commands, commands_system)  # each adds its commands to the app as it is imported
 _GLOBAL_FLAGS = {"--no-autostart", "--no-input", "--no-emoji", "-v", "-vv"}
 _GLOBAL_VALUES = {"-C", "--project", "--api-url", "--token", "--context", "--color", "--jq"}
 
@@ -34,7 +37,9 @@ def hoisted(arguments: list[str]) -> list[str]:
     for argument in left:
         if argument == "--":
             return [*front, *rest, argument, *left]
-        if argument in _GLOBAL_VALUES:
+        if argument.startswith("--wait="):  # an option with an optional value, which the parser does not know
+            rest += ["--wait", "--timeout", argument.removeprefix("--wait=")]
+        elif argument in _GLOBAL_VALUES:
             front += [argument, *([value] if (value := next(left, None)) is not None else [])]
         elif argument in _GLOBAL_FLAGS or argument.partition("=")[0] in _GLOBAL_VALUES:
             front.append(argument)

@@ -2,7 +2,7 @@
 
 _SUMMARY = """
   id status diagram_id diagram_name created_at started_at ended_at duration_ms error error_code waiting
-  result result_is_error warnings llm_usage { input output cached total }
+  name labels result result_is_error warnings llm_usage { input output cached total cost_usd }
 """
 
 _EXECUTION = f"""{_SUMMARY}
@@ -19,6 +19,11 @@ mutation ExecuteDiagram($input: ExecuteDiagramInput!) {{
 CONTROL_EXECUTION = f"""
 mutation ControlExecution($input: ExecutionControlInput!) {{
   controlExecution(input: $input) {{ {_RESULT} data {{ id status }} }}
+}}"""
+
+RETRY_EXECUTION = f"""
+mutation RetryExecution($input: RetryExecutionInput!) {{
+  retryExecution(input: $input) {{ {_RESULT} data {{ id status diagram_name }} }}
 }}"""
 
 SEND_INTERACTIVE_RESPONSE = f"""

@@ -62,6 +62,13 @@ def document(value: Any) -> None:
         answer(value_text(each) if _style.jq else json.dumps(each, ensure_ascii=False, indent=2))
 
 
+def yaml(value: Any) -> None:
+    """One YAML document, its keys in our order."""
+    from yaml import safe_dump
+
+    answer(safe_dump(value, sort_keys=False, allow_unicode=True).rstrip())
+
+
 def filtered(value: Any) -> list[Any]:
     """What --jq makes of a value: any number of values. Raises Usage for a filter that is wrong or does not fit."""
     import jq  # type: ignore[import-not-found]  # it has no stubs

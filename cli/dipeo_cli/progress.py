@@ -68,7 +68,13 @@ def choose(kind: str, title: str) -> View:
 
 
 def describe(event: Event) -> str:
-    """One event as a line, "" when it says nothing to people."""
+    """One event as a line with its time, "" when it says nothing to people, or only to those who debug."""
+    text = "" if (event.get("data") or {}).get("level") == "debug" else words(event)
+    return f"{at(event):%H:%M:%S} {text}" if text else ""
+
+
+def words(event: Event) -> str:
+    """One event in words, "" when it says nothing to people."""
     data = event.get("data") or {}
     name = event.get("node_name") or event.get("node_id") or ""
     match event["type"]:
@@ -92,7 +98,7 @@ def describe(event: Event) -> str:
             text = f"run {str(data.get('status') or event.get('status') or 'ended').lower()}"
         case _:
             text = ""
-    return f"{_at(event):%H:%M:%S} {text}" if text else ""
+    return text
 
 
 def _ended(name: str, status: str, data: Event) -> str:
@@ -103,7 +109,7 @@ def _ended(name: str, status: str, data: Event) -> str:
 def _log(name: str, data: Event) -> str:
     match data.get("event"):
         case "execution.log":
-            return f"{data.get('level')}: {data.get('message')}" if data.get("level") != "debug" else ""
+            return f"{data.get('level')}: {data.get('message')}"
         case "node.retrying":
             return f'node "{name}" starts again (attempt {data.get("attempt")}): {data.get("reason")}'
         case "execution.paused":
@@ -115,7 +121,7 @@ def _log(name: str, data: Event) -> str:
     return ""
 
 
-def _at(event: Event) -> datetime:
+def at(event: Event) -> datetime:
     """In local time, for people."""
     text = event.get("timestamp")
     return (datetime.fromisoformat(text) if text else datetime.fromtimestamp(time.time())).astimezone()

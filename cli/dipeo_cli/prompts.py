@@ -13,7 +13,7 @@ from typing import Any
 
 from dipeo_cli import output
 from dipeo_cli.client import Gateway
-from dipeo_cli.errors import CliError
+from dipeo_cli.errors import CliError, Usage
 
 Event = dict[str, Any]
 
@@ -138,3 +138,12 @@ def stdin_lines(*, may_prompt: bool) -> Lines | None:
     if os.isatty(0):
         return Lines() if may_prompt else None
     return None if stat.S_ISCHR(mode) else Lines()
+
+
+def confirm(question: str, *, may_prompt: bool) -> None:
+    """Ask before something is destroyed. Raises Usage when nobody can be asked, CliError when the answer is no."""
+    if not (may_prompt and os.isatty(0)):
+        raise Usage(f"{question} say so with --yes")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CliError("nothing was done", code="interrupted", exit_code=1)

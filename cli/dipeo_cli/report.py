@@ -10,9 +10,9 @@ Json = dict[str, Any]
 SIMPLE_WIDTH = 100
 
 
-def exit_code(execution: Json, *, keep_going: bool = False) -> int:
-    """0 only for a run that ended well with an answer that is no error."""
-    if results.status_of(execution) != "completed":
+def exit_code(execution: Json, *, keep_going: bool = False, strict: bool = False) -> int:
+    """0 only for a run that ended well with an answer that is no error; `strict`: and in which no node failed."""
+    if results.status_of(execution) != "completed" or (strict and execution.get("failed_nodes")):
         return EXIT_NEGATIVE
     return EXIT_NEGATIVE if execution.get("result_is_error") and not keep_going else 0
 

@@ -62,13 +62,15 @@ def _tail(execution: Json) -> Json:
     tokens["total_tokens"] = tokens["input_tokens"] + tokens["output_tokens"]
     if usage.get("cached") is not None:
         tokens["cached_tokens"] = int(usage["cached"])
-    tail: Json = {"llm_usage": tokens}
+    tail: Json = {"llm_usage": tokens | ({"cost_usd": usage["cost_usd"]} if "cost_usd" in usage else {})}
     for key in ("duration_ms", "error_code"):
         if execution.get(key) is not None:
             tail[key] = execution[key]
     if execution.get("waiting"):
         tail["waiting"] = True
     for key, source in (
+        ("name", "name"),
+        ("labels", "labels"),
         ("failed_nodes", "failed_nodes"),
         ("warnings", "warnings"),
         ("pending_prompts", "pending_interactions"),

@@ -1,62 +1,42 @@
 """`dipeo run` and `dipeo watch` (spec/cli.md §3, §14.4)."""
 
-import contextlib
-import os
 import signal
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from dipeo_cli import diagnostics, follow, lookup, output, progress, prompts, refs, report, results, stack
+from dipeo_cli import follow, lookup, output, progress, prompts, refs, report, results, stack, submit
 from dipeo_cli.client import Gateway
 from dipeo_cli.config import Config
-from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Conflict, Stopped, Usage
-from dipeo_kit import ids
+from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Conflict, Stopped
+from dipeo_cli.submit import Request
 
 Json = dict[str, Any]
-DEFAULT_TIMEOUT_S = 300.0  # foreground only (decision 36)
 GRACE_S = 10.0  # beyond the run's own deadline, and after Ctrl-C
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What `dipeo run` was asked."""
-
-    diagram: str
-    format: str = ""
-    variables: Json = field(default_factory=dict)
-    answers: dict[str, str] = field(default_factory=dict)
-    timeout_s: float | None = None
-    mock_llm: bool = False
-    keep_going: bool = False
-    interactive: bool = True
-    background: bool = False
-    progress: str = "auto"
-    simple: bool = False
-    as_json: bool = False
-    output_only: bool = False
 
 
 def run(config: Config, request: Request) -> int:
     """Run a diagram and return the exit code."""
     from_stdin = request.diagram == "-"
-    diagram = _stdin_diagram(request) if from_stdin else lookup.load(request.diagram, request.format, config.base)
-    execution_id = _execution_id()
+    diagram = submit.from_stdin(request) if from_stdin else lookup.load(request.diagram, request.format, config.base)
+    execution_id = submit.execution_id()
     if request.background:
         with follow.signals_raise(), stack.connect(config) as gateway:
-            _submit(gateway, diagram, request, execution_id, request.timeout_s, request.interactive)
+            submit.submit(gateway, diagram, request, execution_id, request.timeout_s, request.interactive)
+            _browse(gateway, request, execution_id)
         output.line({"session_id": execution_id, "status": "started"})
         return 0
-    timeout_s = request.timeout_s or DEFAULT_TIMEOUT_S
+    timeout_s = request.timeout_s or request.default_timeout_s
     lines = prompts.stdin_lines(may_prompt=config.may_prompt) if request.interactive and not from_stdin else None
     with follow.signals_raise():
         gateway = stack.connect(config)
-        started = _submit(gateway, diagram, request, execution_id, timeout_s, lines is not None)
-        _warn(started, diagram, request)
+        started = submit.submit(gateway, diagram, request, execution_id, timeout_s, lines is not None)
+        submit.warn(started, diagram, request)
+        _browse(gateway, request, execution_id)
         view = progress.choose(request.progress, diagram.name)
         desk = prompts.Desk(execution_id, lines, verbose=config.verbosity > 0, pause=view.pause)
-        follower = follow.Follower(_reuse_first(gateway, config), execution_id, view, desk)
+        connect = _reuse_first(gateway, config)
+        follower = follow.Follower(connect, execution_id, view, desk, fail_fast=request.fail_fast)
         try:
             _to_end(follower, view, config, timeout_s + GRACE_S)
         except follow.GaveUp as error:
@@ -81,63 +61,6 @@ def watch(config: Config, reference: str, *, kind: str, as_json: bool) -> int:
         with stack.connect(config) as gateway:
             execution = gateway.get_execution(execution_id)
     return _report(execution, Request("", as_json=as_json), None)
-
-
-def _stdin_diagram(request: Request) -> lookup.Diagram:
-    text = sys.stdin.read()
-    if not text.strip():
-        raise CliError("No content received from stdin", code="diagram_invalid", exit_code=1)
-    return lookup.Diagram(text, "", request.format, "stdin")
-
-
-def _execution_id() -> str:
-    given = os.environ.get("DIPEO_EXECUTION_ID")
-    if given and not ids.is_execution_id(given):
-        raise Usage(f"DIPEO_EXECUTION_ID={given}: an execution id is exec_ + 32 lower-case hex digits")
-    return given or ids.new_execution_id()
-
-
-def _submit(
-    gateway: Gateway,
-    diagram: lookup.Diagram,
-    request: Request,
-    execution_id: str,
-    timeout_s: float | None,
-    interactive: bool,
-) -> Json:
-    """Store and start the run. Diagnostics are shown before the error leaves; then nothing was stored."""
-    options = {
-        "mock_llm": request.mock_llm,
-        "keep_going": request.keep_going,
-        "interactive": interactive,
-        "answers": request.answers,
-    } | ({"timeout_s": timeout_s} if timeout_s else {})
-    try:
-        return gateway.execute_diagram(
-            {
-                "diagram_source": diagram.text,
-                "diagram_format": diagram.format.upper() or None,
-                "diagram_path": diagram.path,
-                "variables": request.variables,
-                "options": options,
-                "execution_id": execution_id,
-            }
-        )
-    except Stopped:
-        with contextlib.suppress(CliError):  # it may not have been stored yet
-            gateway.abort(execution_id, "interrupted at the command line")
-        raise
-    except CliError as error:
-        if error.code == "diagram_invalid" and error.context.get("errors"):
-            problems = error.context.get("errors", []), error.context.get("warnings", [])
-            output.say(diagnostics.text(*problems, path=diagram.path))
-        raise
-
-
-def _warn(started: Json, diagram: lookup.Diagram, request: Request) -> None:
-    warnings = (started.get("envelope") or {}).get("warnings") or []
-    if warnings and request.progress != "none":
-        output.say(diagnostics.text([], warnings, path=diagram.path))
 
 
 def _reuse_first(gateway: Gateway, config: Config) -> Callable[[], Gateway]:
@@ -185,13 +108,36 @@ def _cancel(follower: follow.Follower, config: Config) -> None:
         output.say(f"see `dipeo results {follower.execution_id}`")
 
 
+def _browse(gateway: Gateway, request: Request, execution_id: str) -> None:
+    if request.browser:
+        from dipeo_cli import browser
+
+        browser.show(browser.page(gateway.url, execution_id))
+
+
 def _report(execution: Json, request: Request, timeout_s: float | None) -> int:
-    code = report.exit_code(execution, keep_going=request.keep_going)
+    code = report.exit_code(execution, keep_going=request.keep_going, strict=request.strict)
     if request.as_json:
         output.document(results.verbose(execution))
     elif not request.output_only:
         output.answer(report.verdict(execution, code, timeout_s))
     report.failures(execution, code)
-    if not request.as_json and results.status_of(execution) in ("completed", "maxiter_reached"):
-        report.simple(execution) if request.simple else report.result(execution)
+    ended_well = results.status_of(execution) in ("completed", "maxiter_reached")
+    if ended_well and not request.as_json and request.outputs != "none":
+        if request.outputs == "all":
+            output.answer(output.value_text(execution.get("outputs") or {}))
+        else:
+            report.simple(execution) if request.simple else report.result(execution)
+    if request.save and results.has_result(execution):
+        _save(request.save, execution)
     return code
+
+
+def _save(name: str, execution: Json) -> None:
+    text = output.value_text(execution.get("result"))
+    try:
+        Path(name).write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        reason = f"cannot write {name}: {error.strerror}"
+        hint = f"`dipeo results {execution['id']} --output-only` prints it"
+        raise CliError(reason, code="bad_input", exit_code=EXIT_NEGATIVE, hint=hint) from error

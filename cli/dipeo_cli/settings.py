@@ -165,10 +165,16 @@ def write(path: Path, name: str, value: Value) -> None:
         raise CliError(f"cannot write {path}: {error.strerror}", code="bad_input", exit_code=1) from error
 
 
-def value_of(name: str, text: str) -> Value:
-    """What somebody typed for a setting. Raises Usage, also for a name that is no setting."""
+def checked_name(name: str) -> str:
+    """Raises Usage for a name that is no setting."""
     if name not in KNOWN:
         raise Usage(f"there is no setting {name}", hint=f"there are {', '.join(KNOWN)}")
+    return name
+
+
+def value_of(name: str, text: str) -> Value:
+    """What somebody typed for a setting. Raises Usage."""
+    checked_name(name)
     if isinstance(KNOWN[name].default, bool):
         if text.lower() not in ("true", "false"):
             raise Usage(f"{name} must be true or false, not {text}")

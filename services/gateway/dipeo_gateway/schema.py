@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from math import floor
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import strawberry
 from graphql import ASTValidationRule, GraphQLError
@@ -40,6 +40,7 @@ from dipeo_gateway.types import (
     ExecutionStateType,
     ExecutionUpdateType,
     InteractiveResponseInput,
+    RetryExecutionInput,
     Status,
 )
 from dipeo_kit import errors
@@ -85,7 +86,9 @@ class Query:
         if request is None or most == 0:
             return []
         backend = info.context.backend
-        found = await executions.find(backend, request, limit=min(most, MAX_LISTED), offset=skipped)
+        found = await executions.find(
+            backend, request, limit=min(most, MAX_LISTED), offset=skipped, marks=_marks(filter)
+        )
         return await executions.fetch_many(backend, found, selected(info.selected_fields))
 
     @strawberry.field(name="executionEvents", description="A piece of the journal: {events, head_seq, terminal}.")
@@ -125,6 +128,10 @@ class Mutation:
     @strawberry.mutation(name="controlExecution", description="action: pause, resume or abort")
     async def control_execution(self, info: Info, input: ExecutionControlInput) -> ExecutionResult:
         return await mutations.control(info.context, input, selected(info.selected_fields))
+
+    @strawberry.mutation(name="retryExecution", description="A new run that goes on where an ended one failed.")
+    async def retry_execution(self, info: Info, input: RetryExecutionInput) -> ExecutionResult:
+        return await mutations.retry(info.context, input, selected(info.selected_fields))
 
     @strawberry.mutation(name="sendInteractiveResponse")
     async def send_interactive_response(self, info: Info, input: InteractiveResponseInput) -> ExecutionResult:
@@ -215,3 +222,12 @@ def _list_request(asked: ExecutionFilterInput | None) -> store_pb2.ListExecution
         started_before=wire.timestamp(asked.started_before),
         id_prefix=asked.id_prefix or "",
     )
+
+
+def _marks(asked: ExecutionFilterInput | None) -> executions.Marks | None:
+    if asked is None or not (asked.name or asked.labels):
+        return None
+    labels: Any = asked.labels or {}
+    if not isinstance(labels, dict):
+        raise errors.BadInput("filter.labels: an object of key → text is needed")
+    return executions.Marks(asked.name or "", labels)

@@ -1,0 +1,208 @@
+"""Commands about runs that exist (spec/cli.md §14.1)."""
+
+from typing import Annotated
+
+import typer
+
+from dipeo_cli.app import (
+    OBSERVE,
+    RUN,
+    AsJson,
+    Execution,
+    Executions,
+    Labels,
+    ProgressKind,
+    Quiet,
+    app,
+    progress_kind,
+)
+from dipeo_cli.errors import Usage
+
+
+@app.command(rich_help_panel=RUN)
+def results(
+    context: typer.Context,
+    execution: Execution,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Outputs, conversation, every node run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The verbose object.")] = False,
+    exit_status: Annotated[bool, typer.Option("--exit-status", help="0 ended well, 1 not, 8 unfinished.")] = False,
+    output_only: Annotated[bool, typer.Option("--output-only", help="The bare result.")] = False,
+    node: Annotated[str, typer.Option("--node", metavar="LABEL", help="The bare output of one node.")] = "",
+    format: Annotated[str, typer.Option("--format", metavar="FMT", help="json, yaml or text.")] = "json",
+    wait: Annotated[bool, typer.Option("--wait", help="Until the run has ended; --wait=S: at most so long.")] = False,
+    timeout: Annotated[str, typer.Option("--timeout", metavar="S", help="Of --wait; then exit code 124.")] = "",
+) -> int:
+    """Show what a run produced, as JSON."""
+    from dipeo_cli import executions, inputs
+
+    if format not in ("json", "yaml", "text"):
+        raise Usage(f"--format {format}: json, yaml or text")
+    timeout_s = inputs.seconds(timeout, "--timeout") if timeout else None
+    asked = executions.Asked(verbose or as_json, exit_status, output_only, node, format, wait, timeout_s)
+    return executions.results(context.obj, execution, asked)
+
+
+@app.command(rich_help_panel=RUN)
+def show(context: typer.Context, execution: Execution, as_json: AsJson = False) -> int:
+    """Show a run to people: its nodes, failures, result."""
+    from dipeo_cli import show
+
+    return show.show(context.obj, execution, as_json=as_json)
+
+
+@app.command(rich_help_panel=RUN)
+def wait(
+    context: typer.Context,
+    execution: Executions,
+    timeout: Annotated[str, typer.Option("--timeout", metavar="S", help="Then exit code 124.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Wait for runs to end; the exit code tells how they did."""
+    from dipeo_cli import inputs, waiting
+
+    timeout_s = inputs.seconds(timeout, "--timeout") if timeout else None
+    return waiting.wait(context.obj, execution, timeout_s=timeout_s, as_json=as_json)
+
+
+@app.command(rich_help_panel=RUN)
+def ps(
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Not only the newest 20.")] = False,
+    status: Annotated[str, typer.Option("--status", metavar="S", help="Only runs in this status.")] = "",
+    diagram: Annotated[str, typer.Option("--diagram", metavar="D", help="Only runs of this diagram.")] = "",
+    since: Annotated[str, typer.Option("--since", metavar="T", help="Started since 2h ago, or since a time.")] = "",
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="Only runs of this name.")] = "",
+    label: Labels = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000, help="How many.")] = 20,
+    watch: Annotated[bool, typer.Option("--watch", help="Draw it again each second.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Ids only.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """List runs, those in progress first."""
+    from datetime import UTC, datetime
+
+    from dipeo_cli import inputs, listing
+
+    asked = listing.Asked(
+        status=status,
+        diagram=diagram,
+        since=inputs.moment(since, "--since", datetime.now(UTC)) if since else None,
+        name=name,
+        labels=inputs.labels(label or []),
+        limit=listing.ALL if everything else limit,
+        ids_only=quiet,
+        as_json=as_json,
+    )
+    return listing.watch(context.obj, asked) if watch else listing.ps(context.obj, asked)
+
+
+@app.command(rich_help_panel=RUN)
+def watch(
+    context: typer.Context,
+    execution: Execution,
+    progress: ProgressKind = "auto",
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> int:
+    """Follow a run started elsewhere, then print its result."""
+    from dipeo_cli.run import watch as command
+
+    kind = progress_kind(progress, quiet=quiet, simple=False)
+    return command(context.obj, execution, kind=kind, as_json=as_json)
+
+
+@app.command(rich_help_panel=RUN)
+def logs(
+    context: typer.Context,
+    execution: Execution,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the run ends.")] = False,
+    node: Annotated[str, typer.Option("--node", metavar="LABEL", help="Of this node only.")] = "",
+    tail: Annotated[int | None, typer.Option("--tail", metavar="N", min=0, help="The last N.")] = None,
+    since: Annotated[str, typer.Option("--since", metavar="T", help="Since 10m ago, or since a time.")] = "",
+    level: Annotated[str, typer.Option("--level", metavar="L", help="debug, info, warning or error, and worse.")] = "",
+    everything: Annotated[bool, typer.Option("--events", help="Every event of the journal.")] = False,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help="Whole times, in UTC.")] = False,
+    format: Annotated[str, typer.Option("-o", "--output", metavar="FMT", help="text or ndjson.")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="The events, as one array.")] = False,
+) -> int:
+    """Show what happened in a run."""
+    from datetime import UTC, datetime
+
+    from dipeo_cli import inputs, journal
+
+    if format not in ("text", "ndjson"):
+        raise Usage(f"--output {format}: text or ndjson")
+    begun = inputs.moment(since, "--since", datetime.now(UTC)) if since else None
+    kind = "json" if as_json else format
+    asked = journal.Asked(follow, node, tail, begun, level, everything, timestamps, kind)
+    return journal.logs(context.obj, execution, asked)
+
+
+@app.command(rich_help_panel=RUN)
+def cancel(
+    context: typer.Context,
+    execution: Annotated[list[str] | None, typer.Argument(metavar="ID...")] = None,
+    all_running: Annotated[bool, typer.Option("--all-running", help="Every run in progress.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the run.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Abort runs."""
+    from dipeo_cli import executions
+
+    if bool(execution) is all_running:
+        raise Usage("name the runs to abort, or say --all-running")
+    return executions.cancel(
+        context.obj, execution or [], all_running=all_running, yes=yes, reason=reason, as_json=as_json
+    )
+
+
+@app.command(rich_help_panel=RUN)
+def pause(
+    context: typer.Context,
+    execution: Execution,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the run.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Let no further node of a run start."""
+    from dipeo_cli import executions
+
+    return executions.pause(context.obj, execution, reason=reason, as_json=as_json)
+
+
+@app.command(rich_help_panel=RUN)
+def resume(context: typer.Context, execution: Execution, as_json: AsJson = False) -> int:
+    """Let a paused run go on."""
+    from dipeo_cli import executions
+
+    return executions.resume(context.obj, execution, as_json=as_json)
+
+
+@app.command(rich_help_panel=RUN)
+def answer(
+    context: typer.Context,
+    execution: Execution,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[NODE] [TEXT]", help="Without text: list questions.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Answer a question a run is waiting on."""
+    from dipeo_cli import executions
+
+    return executions.answer(context.obj, execution, words or [], as_json=as_json)
+
+
+@app.command("open", rich_help_panel=OBSERVE)
+def open_(
+    context: typer.Context,
+    subject: Annotated[str, typer.Argument(metavar="[ID|DIAGRAM]", help="What to show.")] = "",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+) -> int:
+    """Show runs in the browser; prints the address."""
+    from dipeo_cli import browser
+
+    return browser.open_(context.obj, subject, no_browser=no_browser)
+
+
+app.command("monitor", rich_help_panel=OBSERVE, hidden=True)(open_)
