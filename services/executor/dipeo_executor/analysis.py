@@ -178,7 +178,7 @@ def _content_type(link: Link, report: Report) -> str:
 
 def look_for_waste(diagram: Diagram, links: Sequence[Link], report: Report) -> None:
     """O1, O2 and O3: legal, but hardly meant."""
-    reached = _reached_from((node.id for node in diagram.nodes if node.type == "start"), links)
+    reached = reached_from((node.id for node in diagram.nodes if node.type == "start"), links)
     for node in diagram.nodes:
         if node.id not in reached:
             report.add(
@@ -200,7 +200,7 @@ def look_for_waste(diagram: Diagram, links: Sequence[Link], report: Report) -> N
 def _warn_of_collisions(links: Sequence[Link], conditions: Collection[str], report: Report) -> None:
     """Two arrows to one input that both deliver in one round: neither comes after a choice, neither leads back."""
     chosen = {link.target.id for link in links if link.handle == "error"}
-    optional = _reached_from([*conditions, *chosen], links)
+    optional = reached_from([*conditions, *chosen], links)
     takers: dict[tuple[str, str], list[Link]] = {}
     for link in links:
         if link.source.id not in optional and link.handle != "error":
@@ -208,7 +208,7 @@ def _warn_of_collisions(links: Sequence[Link], conditions: Collection[str], repo
     for (target, key), found in takers.items():
         if len(found) < 2:
             continue
-        behind = _reached_from([target], links)
+        behind = reached_from([target], links)
         names = [link.source.name for link in found if link.source.id not in behind]
         if len(names) > 1:
             last = found[-1]
@@ -222,7 +222,7 @@ def _warn_of_collisions(links: Sequence[Link], conditions: Collection[str], repo
             )  # fmt: skip
 
 
-def _reached_from(starts: Iterable[str], links: Sequence[Link]) -> set[str]:
+def reached_from(starts: Iterable[str], links: Sequence[Link]) -> set[str]:
     """These nodes, and all that arrows lead to from them."""
     targets: dict[str, list[str]] = {}
     for link in links:
@@ -242,13 +242,13 @@ def nodes_on_cycles(links: Sequence[Link], without: Collection[str] = ()) -> lis
     for link in links:
         if link.source.id not in without and link.target.id not in without:
             targets.setdefault(link.source.id, []).append(link.target.id)
-    component = _components(targets)
+    component = components(targets)
     sizes = Counter(component.values())
     looping = {node for node in component if sizes[component[node]] > 1 or node in targets.get(node, ())}
     return [node for node in dict.fromkeys(link.target.id for link in links) if node in looping]
 
 
-def _components(targets: Mapping[str, Sequence[str]]) -> dict[str, int]:
+def components(targets: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Node -> number of its strongly connected component (Tarjan, without recursion)."""
     order: dict[str, int] = {}
     low: dict[str, int] = {}

@@ -10,35 +10,23 @@ from dipeo_executor import options as run_options
 from dipeo_executor import values
 from dipeo_executor.bundle import ProjectSource
 from dipeo_executor.compiler import Compiled, compile_diagram
+from dipeo_executor.diagram_service import DiagramService
+from dipeo_executor.diagram_wire import FORMATS, diagnostic_to_pb, format_to_pb
 from dipeo_executor.executions import Executions
-from dipeo_executor.formats.diagnostics import Diagnostic
 from dipeo_executor.offered import Interface, interface_of
 from dipeo_executor.runner import Claim
 from dipeo_kit import errors, ids, rpc, telemetry
 from dipeo_protos.diagram.v1 import diagram_pb2
 from dipeo_protos.executor.v1 import executor_pb2 as pb
-from dipeo_protos.executor.v1 import executor_pb2_grpc as pb_grpc
 from dipeo_protos.store.v1 import store_pb2
 
-FORMATS = {
-    diagram_pb2.FORMAT_LIGHT: "light",
-    diagram_pb2.FORMAT_NATIVE: "native",
-    diagram_pb2.FORMAT_READABLE: "readable",
-}
-FORMATS_PB = {name: number for number, name in FORMATS.items()}
-SEVERITIES_PB = {
-    "error": diagram_pb2.SEVERITY_ERROR,
-    "warning": diagram_pb2.SEVERITY_WARNING,
-    "info": diagram_pb2.SEVERITY_INFO,
-}
 
-
-class ExecutorService(pb_grpc.ExecutorServiceServicer):
+class ExecutorService(DiagramService):
     """dipeo.executor.v1.ExecutorService on the wire."""
 
     def __init__(self, executions: Executions, base: Path) -> None:
+        super().__init__(base)
         self._executions = executions
-        self._base = base
 
     async def Compile(self, request: pb.CompileRequest, context: Any) -> pb.CompileResponse:
         compiled, _ = await self._compiled(request.source)
@@ -48,7 +36,7 @@ class ExecutorService(pb_grpc.ExecutorServiceServicer):
             diagnostics=[diagnostic_to_pb(it) for it in compiled.diagnostics],
             node_count=len(program.nodes) if program else 0,
             edge_count=len(program.edges) if program else 0,
-            format=FORMATS_PB.get(compiled.format, diagram_pb2.FORMAT_UNSPECIFIED),
+            format=format_to_pb(compiled.format),
             name=compiled.name,
             interface=interface_to_pb(interface_of(compiled, program)) if program else None,
         )
@@ -126,20 +114,4 @@ def interface_to_pb(it: Interface) -> pb.Interface:
         inputs_json=written(it.inputs),
         node_types=it.node_types,
         straight=it.straight,
-    )
-
-
-def diagnostic_to_pb(it: Diagnostic) -> diagram_pb2.Diagnostic:
-    return diagram_pb2.Diagnostic(
-        phase=it.phase,
-        code=it.code,
-        severity=SEVERITIES_PB[it.severity],
-        message=it.message,
-        node_id=it.node_id or "",
-        label=it.label or "",
-        arrow_id=it.arrow_id or "",
-        field=it.field or "",
-        line=it.line or 0,
-        column=it.column or 0,
-        suggestion=it.suggestion or "",
     )
