@@ -165,12 +165,15 @@ class Executions:
         state = new_state(program, values.decode(header.execution.variables_json or b"{}"), options.limits)
         run = Run(claim, state, options, self._tools(claim.execution_id, program, options))
         names = wire.Names(program)
-        for page in pages:
-            for stored in page.events:
-                event = wire.from_pb(stored, names)
-                if event is not None:
-                    apply(state, event)
-                    run.budget.observe(wire.seconds(stored.at), ticking=state.ticking)
+        stored_events = [stored for page in pages for stored in page.events]
+        taken_over = stored_events[0].execution_created.taken_over  # by a retry: that time was spent by another run
+        for stored in stored_events:
+            event = wire.from_pb(stored, names)
+            if event is None:
+                continue
+            apply(state, event)
+            if stored.seq > 1 + taken_over:
+                run.budget.observe(wire.seconds(stored.at), ticking=state.ticking)
         for signal in header.signals:
             run.signal(signal)
         return run, resumption(state, header.execution), header.execution.trace_parent
@@ -186,4 +189,5 @@ def resumption(state: State, execution: store_pb2.Execution) -> list[ev.Event]:
         for index, run in frame.running.items()
         if frame.node(index).child is None
     ]
-    return [ev.RunRecovered(EXECUTOR, execution.attempts, 0), *again]
+    recovered = [ev.RunRecovered(EXECUTOR, execution.attempts, 0)] if execution.attempts > 1 else []  # else: a retry
+    return [*recovered, *again]

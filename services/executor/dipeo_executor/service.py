@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dipeo_executor import options as run_options
-from dipeo_executor import values
+from dipeo_executor import retries, values
 from dipeo_executor.bundle import ProjectSource
 from dipeo_executor.compiler import Compiled, compile_diagram
 from dipeo_executor.diagram_service import DiagramService
@@ -18,7 +18,7 @@ from dipeo_executor.runner import Claim
 from dipeo_kit import errors, ids, rpc, telemetry
 from dipeo_protos.diagram.v1 import diagram_pb2
 from dipeo_protos.executor.v1 import executor_pb2 as pb
-from dipeo_protos.store.v1 import store_pb2
+from dipeo_protos.store.v1 import events_pb2, store_pb2
 
 
 class ExecutorService(DiagramService):
@@ -72,6 +72,41 @@ class ExecutorService(DiagramService):
             claim = Claim(execution_id, created.claim.fence, created.claim.head_seq)
             executions.begin(claim, compiled.program, variables, options, parent)
         return pb.SubmitResponse(execution_id=execution_id, diagnostics=diagnostics)
+
+    async def Retry(self, request: pb.RetryRequest, context: Any) -> pb.RetryResponse:
+        new_id = request.new_execution_id or ids.new_execution_id()
+        if not ids.is_execution_id(new_id):
+            raise errors.BadInput(f"execution id {new_id!r} must be exec_ and 32 hex digits")
+        journal = await self._ended_journal(request.execution_id)
+        cut = retries.cut(journal, request.from_node)
+        executions = self._executions
+        create = store_pb2.CreateExecutionRequest(
+            execution_id=new_id,
+            fork=store_pb2.Fork(execution_id=request.execution_id, before_seq=cut.before_seq),
+            origin=request.origin,
+            principal=request.principal,
+            trace_parent=telemetry.traceparent(),
+            idempotency_key=request.idempotency_key,
+            idempotency_hash=f"{request.execution_id}:{cut.before_seq}",
+            session_id=executions.session_id if executions.free_slots else "",
+        )
+        created = await rpc.call(executions.house.store.CreateExecution, create)
+        if created.created and created.HasField("claim"):
+            executions.take(created.claim)
+        return pb.RetryResponse(execution_id=created.execution.execution_id, kept=cut.kept, from_label=cut.label)
+
+    async def _ended_journal(self, execution_id: str) -> list[events_pb2.Event]:
+        """Raises NotFound, Conflict while it has not ended."""
+        found: list[events_pb2.Event] = []
+        while True:
+            after = found[-1].seq if found else 0
+            request = store_pb2.ReadJournalRequest(execution_id=execution_id, after_seq=after, limit=1000)
+            page = await rpc.call(self._executions.house.store.ReadJournal, request)
+            if not page.terminal:
+                raise errors.Conflict(f"execution {execution_id} has not ended; cancel it first, or wait")
+            found += page.events
+            if found[-1].seq >= page.head_seq:
+                return found
 
     async def _compiled(self, source: diagram_pb2.Source) -> tuple[Compiled, bytes]:
         """(the compiled diagram, its captured bundle)."""

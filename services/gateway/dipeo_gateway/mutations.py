@@ -15,9 +15,11 @@ from dipeo_gateway.types import (
     ExecutionControlInput,
     ExecutionResult,
     InteractiveResponseInput,
+    RetryExecutionInput,
     Status,
 )
 from dipeo_kit import errors, ids
+from dipeo_protos.executor.v1 import executor_pb2
 from dipeo_protos.store.v1 import store_pb2
 
 Input = TypeVar("Input")
@@ -80,6 +82,27 @@ async def control(context: Context, asked: ExecutionControlInput, wanted: Abstra
             raise errors.BadInput(f'action "{asked.action}" is only for executions that a client drives itself')
         case _:
             raise errors.BadInput(f'action "{asked.action}" is unknown; there are pause, resume and abort')
+
+
+@_refusals_as_answers
+async def retry(context: Context, asked: RetryExecutionInput, wanted: AbstractSet[str]) -> ExecutionResult:
+    """A new execution; its envelope says from where it goes on and how many node runs were kept."""
+    executor = context.backend.executor
+    request = executor_pb2.RetryRequest(
+        execution_id=asked.execution_id,
+        from_node=asked.from_node or "",
+        new_execution_id=asked.new_execution_id or "",
+        origin=context.origin,
+        principal=context.principal,
+        idempotency_key=context.idempotency_key,
+    )
+    response = await executor.write(executor.rpc.Retry, request)
+    return ExecutionResult(
+        success=True,
+        message="accepted",
+        envelope={"from": response.from_label or None, "kept": response.kept},
+        data=await executions.fetch(context.backend, response.execution_id, wanted),
+    )
 
 
 async def _pause_or_resume(context: Context, asked: ExecutionControlInput, wanted: AbstractSet[str]) -> ExecutionResult:

@@ -176,6 +176,7 @@ class Executor(executor_pb2_grpc.ExecutorServiceServicer):
     def __init__(self, store: Store) -> None:
         self.store = store
         self.submitted: list[executor_pb2.SubmitRequest] = []
+        self.retried: list[executor_pb2.RetryRequest] = []
         self.by_key: dict[str, tuple[str, str]] = {}
 
     async def Compile(self, request: executor_pb2.CompileRequest, context: Any) -> executor_pb2.CompileResponse:
@@ -188,6 +189,13 @@ class Executor(executor_pb2_grpc.ExecutorServiceServicer):
             format=request.source.format or diagram_pb2.FORMAT_LIGHT,
             name="tea",
         )
+
+    async def Retry(self, request: executor_pb2.RetryRequest, context: Any) -> executor_pb2.RetryResponse:
+        if request.from_node == "nowhere":
+            raise errors.BadInput('no node "nowhere" started in that run')
+        self.retried.append(request)
+        again = await self.store.add(events_pb2.ExecutionCreated(), retried_from=request.execution_id)
+        return executor_pb2.RetryResponse(execution_id=again, kept=3, from_label="B")
 
     async def Submit(self, request: executor_pb2.SubmitRequest, context: Any) -> executor_pb2.SubmitResponse:
         self.submitted.append(request)

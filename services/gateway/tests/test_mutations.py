@@ -18,6 +18,9 @@ CONTROL = """mutation ControlExecution($input: ExecutionControlInput!) {
 ANSWER = """mutation SendInteractiveResponse($input: InteractiveResponseInput!) {
   sendInteractiveResponse(input: $input) { success message error_type data { id pending_interactions } }
 }"""
+RETRY = """mutation RetryExecution($input: RetryExecutionInput!) {
+  retryExecution(input: $input) { success error error_type envelope data { id retried_from } }
+}"""
 COMPILE = """query CompileDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL) {
   compileDiagram(source: $source, path: $path, format: $format)
 }"""
@@ -196,6 +199,17 @@ async def test_pausing_what_has_ended_is_a_conflict(house):
     execution_id = await house.store.add(ev.ExecutionCreated(), ev.ExecutionCompleted())
     for action in ("pause", "resume"):
         assert (await control(house, execution_id, action))["error_type"] == "CONFLICT"
+
+
+async def test_a_retry_is_a_new_execution_that_says_from_where_it_goes_on(house):
+    old = await house.store.add(ev.ExecutionCreated(), ev.ExecutionFailed())
+    fields = {"execution_id": old, "from_node": "B", "new_execution_id": "exec_" + "a" * 32}
+    done = (await ask(house.http, RETRY, input=fields))["data"]["retryExecution"]
+    assert (done["success"], done["envelope"], done["data"]["retried_from"]) == (True, {"from": "B", "kept": 3}, old)
+    asked = house.executor.retried[0]
+    assert (asked.from_node, asked.new_execution_id, bool(asked.principal)) == ("B", "exec_" + "a" * 32, True)
+    refused = await ask(house.http, RETRY, input={"execution_id": old, "from_node": "nowhere"})
+    assert refused["data"]["retryExecution"]["error_type"] == "BAD_INPUT"
 
 
 @pytest.mark.parametrize(("action", "code"), [("complete", "BAD_INPUT"), ("skip", "BAD_INPUT")])

@@ -25,6 +25,7 @@ def _filled(field):
             field.TYPE_STRING: f'{field.name} "ü" \n🙂',
             field.TYPE_BYTES: b'{"a":[1,2.5,null,"\\u0000"],"b":{}}',
             field.TYPE_BOOL: True,
+            field.TYPE_DOUBLE: 0.25,
             field.TYPE_INT32: 2**31 - 1,
             field.TYPE_INT64: 2**63 - 1,
             field.TYPE_UINT64: 2**64 - 1,

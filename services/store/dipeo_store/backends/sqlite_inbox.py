@@ -5,22 +5,38 @@ Each operation runs inside a transaction of the committer; what it raises rolls 
 
 from dipeo_kit import ids
 from dipeo_kit.errors import AlreadyExists, BadInput
-from dipeo_store import errors
+from dipeo_store import errors, forks
 from dipeo_store.backends import sqlite_reads as reads
 from dipeo_store.backends.rows import INTERACTION
 from dipeo_store.backends.sqlite_writes import Transaction
 from dipeo_store.journal import backoff_us, changes_control
-from dipeo_store.model import TERMINAL, Answered, Created, Interaction, NewExecution, Posted, Signal, Work
+from dipeo_store.model import (
+    TERMINAL,
+    Answered,
+    Created,
+    Event,
+    Fork,
+    Interaction,
+    NewExecution,
+    Posted,
+    Published,
+    Signal,
+    Work,
+)
 from dipeo_store.payload import dump
 
 # --- executions ------------------------------------------------------------------------------------------------------
 
 
 def create(tx: Transaction, new: NewExecution) -> Created:
-    """Raises AlreadyExists."""
+    """Raises AlreadyExists; with a fork UnknownExecution, NotLegalNow, BadInput."""
+    taken: list[Event] = []
+    if new.fork is not None:
+        new, taken = _forked(tx, new, new.fork)
     if (existing := _existing(tx, new)) is not None:
         return Created(reads.execution(tx.db, existing), created=False, claim=_held_by(tx, existing, new.session_id))
-    tx.db.execute("INSERT OR IGNORE INTO sources (hash, data) VALUES (?, ?)", (new.source_hash, new.source))
+    if new.fork is None:
+        tx.db.execute("INSERT OR IGNORE INTO sources (hash, data) VALUES (?, ?)", (new.source_hash, new.source))
     run = tx.db.execute(
         "INSERT INTO executions (execution_id, status, diagram_id, diagram_name, source_hash, origin, principal,"
         " trace_parent, idempotency_key, idempotency_hash, head_seq, created_at)"
@@ -44,9 +60,21 @@ def create(tx: Transaction, new: NewExecution) -> Created:
         (run, event.event_id, event.type, event.at, event.payload),
     )
     tx.db.execute("INSERT INTO work (execution, not_before) VALUES (?, ?)", (run, tx.now))
+    tx.published.append(Published(new.execution_id, (event,)))
+    if taken:
+        tx.journal(tx.head(new.execution_id), taken, fence=0)
+        tx.flush()
     session = _alive(tx, new.session_id)
     claim = _take(tx, run, session) if run and session else None
     return Created(reads.execution(tx.db, new.execution_id), created=True, claim=claim)
+
+
+def _forked(tx: Transaction, new: NewExecution, fork: Fork) -> tuple[NewExecution, list[Event]]:
+    other = reads.execution(tx.db, fork.execution_id)
+    forks.checked(fork, other)
+    created, *history = reads.events_before(tx.db, other.id, fork.before_seq)
+    taken = forks.taken_over(history, now=tx.now)
+    return forks.as_fork(new, other, created, len(taken)), taken
 
 
 def _existing(tx: Transaction, new: NewExecution) -> str | None:

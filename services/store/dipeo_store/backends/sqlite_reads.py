@@ -109,6 +109,14 @@ def journal(db: sqlite3.Connection, execution_id: str, after_seq: int, limit: in
     return JournalPage(tuple(events), head_seq, status in TERMINAL)
 
 
+def events_before(db: sqlite3.Connection, run: int, seq: int) -> list[Event]:
+    rows = db.execute(
+        "SELECT event_id, type, at, payload, seq FROM transitions WHERE execution = ? AND seq < ? ORDER BY seq",
+        (run, seq),
+    )
+    return [Event(event_id, type_, at, load(payload), payload, seq) for event_id, type_, at, payload, seq in rows]
+
+
 def recovery(db: sqlite3.Connection, execution_id: str, fence: int) -> Recovery:
     """For the holder only. Raises Terminal, Fenced."""
     found = execution(db, execution_id)
