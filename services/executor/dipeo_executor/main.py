@@ -1,7 +1,6 @@
 """Start here: settings -> sandbox -> store session -> server -> wait for SIGTERM."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from dipeo_executor.service import ExecutorService
 from dipeo_executor.session import Session
 from dipeo_kit import logs, process, rpc, telemetry
 from dipeo_kit.errors import DipeoError
-from dipeo_kit.settings import ServiceSettings
+from dipeo_kit.settings import ServiceSettings, environment
 from dipeo_protos.executor.v1 import executor_pb2_grpc
 from dipeo_protos.store.v1 import store_pb2_grpc
 
@@ -61,7 +60,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         channel = await stack.enter_async_context(rpc.open_channel(settings.store))
         store: store_pb2_grpc.StoreServiceAsyncStub = store_pb2_grpc.StoreServiceStub(channel)
         journal = await stack.enter_async_context(open_journal(store, give_up_s=settings.store_lost_s))
-        env = dict(os.environ)
+        env = environment()
         http = Outgoing(allow_private=settings.allow_private_network, env=env)
         stack.push_async_callback(http.aclose)
         models = Models(

@@ -55,4 +55,5 @@ class ServiceSettings(BaseSettings):
 def environment() -> dict[str, str]:
     """The environment, and the provider keys that stand in files of SECRETS: openai_api_key is OPENAI_API_KEY."""
     files = SECRETS.glob("*_api_key") if SECRETS.is_dir() else ()
-    return {file.name.upper(): file.read_text().strip() for file in files} | os.environ
+    keys = {file.name.upper(): file.read_text().strip() for file in files}
+    return {name: key for name, key in keys.items() if key} | os.environ
