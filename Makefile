@@ -12,10 +12,10 @@ export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE  # start times depend on compiled bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format protos nightly bench clean
+.PHONY: help setup run test lint format protos nightly bench verify-compose clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP)  ## install everything into .venv
 
@@ -51,6 +51,9 @@ nightly: setup  ## the long tests
 
 bench: setup  ## measure against peers and print the figures
 	for file in benchmarks/*.py; do $(BIN)/python "$$file" || exit 1; done
+
+verify-compose: setup  ## build the images, run and kill the composed stack (needs a Docker engine)
+	$(BIN)/python deploy/verify_compose.py
 
 clean:  ## remove everything that was made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

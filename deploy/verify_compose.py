@@ -1,0 +1,206 @@
+"""Build every image, start the house with docker compose, and check that nothing is lost: `make verify-compose`.
+
+Three examples run through the composed gateway; then every container is killed in turn during a run; then a hundred
+runs are in flight while every service is restarted. Skips where no Docker engine answers. BASE_IMAGE and
+POSTGRES_IMAGE choose other base images; what it starts has names of its own and is removed at the end.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PROJECT = "dipeo-verify"
+SERVICES = ("gateway", "executor", "store", "postgres")
+EXAMPLES = {
+    "hello": ("run", "hello.light.yaml", "--mock-llm"),
+    "branch_and_merge": ("run", "branch_and_merge.light.yaml", "-i", "amount:=40"),
+    "debate": ("run", "debate.light.yaml", "--mock-llm"),
+}
+STEPS, STEP_S = 12, 0.5
+LOAD = 100
+END_S = 240.0
+
+
+def chain(steps: int, step_s: float) -> str:
+    """A light diagram of `steps` code jobs in a row, each of `step_s` seconds."""
+    lines = ["version: light", "nodes:", "  - {label: n0, type: start}"]
+    code = f"import time; time.sleep({step_s}); result = 1"
+    lines += [f'  - {{label: n{n}, type: code_job, code: "{code}"}}' for n in range(1, steps + 1)]
+    lines += [f"  - {{label: n{steps + 1}, type: endpoint}}", "connections:"]
+    lines += [f"  - {{from: n{n}, to: n{n + 1}}}" for n in range(steps + 1)]
+    return "\n".join([*lines, ""])
+
+
+@dataclass(frozen=True)
+class House:
+    """The composed stack, a command line that talks to it and a folder of diagrams."""
+
+    environment: dict[str, str]
+    folder: Path
+
+    def compose(self, *words: str) -> str:
+        command = ["docker", "compose", "--project-name", PROJECT, "--project-directory", str(ROOT), *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def containers(self, service: str) -> list[str]:
+        return self.compose("ps", "--all", "--quiet", service).split()
+
+    def dipeo(self, *words: str) -> str:
+        command = [sys.executable, "-m", "dipeo_cli", *words]
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"dipeo {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def begin(self, diagram: str) -> str:
+        return str(json.loads(self.dipeo("run", diagram, "--background"))["session_id"])
+
+    def results(self, execution_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.dipeo("results", execution_id, "--verbose"))
+        return found
+
+    def journal(self, execution_id: str) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = json.loads(self.dipeo("logs", execution_id, "--json"))
+        return events
+
+
+@contextmanager
+def composed() -> Iterator[House]:
+    """The house, built, up and healthy; gone at the end with all it kept."""
+    with tempfile.TemporaryDirectory(prefix="dipeo-verify-") as name, socket.socket() as probe:
+        folder = Path(name)
+        shutil.copytree(ROOT / "examples", folder, dirs_exist_ok=True)
+        subprocess.run([ROOT / "deploy/make_secrets.sh", folder / "secrets"], check=True, stdout=subprocess.DEVNULL)
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DIPEO_")}
+        own = {
+            "DIPEO_SECRETS": str(folder / "secrets"),
+            "DIPEO_PORT": str(port),
+            "DIPEO_EXECUTORS": "2",
+            "DIPEO_API_URL": f"http://127.0.0.1:{port}",
+            "DIPEO_API_TOKEN": (folder / "secrets/dipeo_gateway_token").read_text(),
+            "DIPEO_BASE_DIR": str(folder),
+            "BUILDX_GIT_INFO": "false",
+        }
+        house = House(kept | own, folder)
+        (folder / "chain.light.yaml").write_text(chain(STEPS, STEP_S))
+        (folder / "short.light.yaml").write_text(chain(3, 0.5))
+        try:
+            timed("images built", lambda: house.compose("build", "--quiet"))
+            timed("everything healthy", lambda: house.compose("up", "--detach", "--wait", "--no-build"))
+            yield house
+        except BaseException:
+            print(house.compose("logs", "--tail", "30"), file=sys.stderr)
+            raise
+        finally:
+            house.compose("down", "--volumes", "--timeout", "5")
+
+
+def main() -> int:
+    if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True).returncode:
+        print("skipped: no Docker engine answers (`docker info`); start one and try again")
+        return 0
+    with composed() as house:
+        for line in house.compose("images", "--format", "json").splitlines():
+            for image in json.loads(line):
+                print(f"  {image['Repository']}:{image['Tag']}  {image['Size'] / 1e6:.0f} MB")
+        for name, words in EXAMPLES.items():
+            print(f"{name}: {house.dipeo(*words).splitlines()[0]}")
+        for service in SERVICES:
+            killed_during_a_run(house, service)
+        restarted_under_load(house)
+    print("nothing was lost")
+    return 0
+
+
+def killed_during_a_run(house: House, service: str) -> None:
+    """SIGKILL to every container of a service once the run is on its way, and a new start."""
+    execution_id = house.begin("chain.light.yaml")
+    wait_for(lambda: len(completed(house.journal(execution_id))) >= 3, "the first nodes")
+    before = house.journal(execution_id)
+    containers = house.containers(service)
+    subprocess.run(["docker", "kill", *containers], check=True, capture_output=True)
+    subprocess.run(["docker", "start", *containers], check=True, capture_output=True)
+    house.compose("up", "--detach", "--wait", "--no-build")
+    seconds = timed(f"{service} killed; the run", lambda: ended(house, execution_id))
+    check(seconds < END_S, f"{service}: the run took {seconds:.0f} s")
+    after = house.journal(execution_id)
+    check([it["seq"] for it in after] == list(range(1, len(after) + 1)), f"{service}: the journal has a gap")
+    check(after[: len(before)] == before, f"{service}: an event that had been seen is gone or changed")
+    again = {it["node_id"] for it in after[len(before) :] if it["type"] == "NODE_STARTED"} & completed(before)
+    check(not again, f"{service}: nodes that had completed ran again: {again}")
+    counts = Counter(it["node_id"] for it in after if it["type"] == "NODE_COMPLETED")
+    check(set(counts.values()) == {1} and len(counts) == STEPS + 2, f"{service}: completions {counts}")
+
+
+def restarted_under_load(house: House) -> None:
+    """LOAD runs in flight, every container stopped as a rollout does and started again, one after another."""
+    runs = [house.begin("short.light.yaml") for _ in range(LOAD)]
+    for service in SERVICES:
+        for container in house.containers(service):
+            subprocess.run(["docker", "restart", container], check=True, capture_output=True)
+            house.compose("up", "--detach", "--wait", "--no-build")
+    timed(f"{LOAD} runs, every service restarted once", lambda: all_ended(house, runs))
+
+
+def completed(events: list[dict[str, Any]]) -> set[str]:
+    return {it["node_id"] for it in events if it["type"] == "NODE_COMPLETED"}
+
+
+def ended(house: House, execution_id: str) -> None:
+    """Wait for the end, which must be a good one."""
+    status = ""
+
+    def over() -> bool:
+        nonlocal status
+        status = house.results(execution_id)["status"]
+        return status not in ("pending", "running", "paused")
+
+    wait_for(over, f"{execution_id} to end")
+    check(status == "completed", f"{execution_id} {status}")
+
+
+def all_ended(house: House, executions: list[str]) -> None:
+    for execution_id in executions:
+        ended(house, execution_id)
+
+
+def wait_for(reached: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + END_S
+    while not reached():
+        check(time.monotonic() < deadline, f"waited {END_S:g} s in vain for {what}")
+        time.sleep(0.2)
+
+
+def timed(what: str, work: Callable[[], object]) -> float:
+    started = time.monotonic()
+    work()
+    seconds = time.monotonic() - started
+    print(f"{what}: {seconds:.1f} s", flush=True)
+    return seconds
+
+
+def check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise SystemExit(f"failed: {otherwise}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
