@@ -26,7 +26,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.nodes import Selection
 
-from dipeo_gateway import executions, follow, mutations, submit, version, wire
+from dipeo_gateway import diagrams, executions, follow, mutations, submit, version, wire
 from dipeo_gateway.context import Context
 from dipeo_gateway.faults import CodedErrors
 from dipeo_gateway.observed import NamedSpans
@@ -65,7 +65,7 @@ def selected(selections: Sequence[Selection]) -> set[str]:
 
 
 @strawberry.type
-class Query:
+class Query(diagrams.DiagramQueries):
     @strawberry.field(name="getExecution", description="Null when there is no such execution.")
     async def get_execution(self, info: Info, execution_id: str) -> ExecutionStateType | None:
         try:
@@ -120,7 +120,7 @@ class Query:
 
 
 @strawberry.type
-class Mutation:
+class Mutation(diagrams.DiagramMutations):
     @strawberry.mutation(name="executeDiagram")
     async def execute_diagram(self, info: Info, input: ExecuteDiagramInput) -> ExecutionResult:
         return await mutations.execute(info.context, input, selected(info.selected_fields))

@@ -48,9 +48,16 @@ def submit_request(
 
 
 def source(text: str, path: str | None, format_: DiagramFormatGraphQL | None) -> diagram_pb2.Source:
-    return diagram_pb2.Source(
-        text=text, path=path or "", format=_FORMATS[format_] if format_ else diagram_pb2.FORMAT_UNSPECIFIED
-    )
+    return diagram_pb2.Source(text=text, path=path or "", format=format_number(format_))
+
+
+def format_number(format_: DiagramFormatGraphQL | None) -> "diagram_pb2.Format":
+    return _FORMATS[format_] if format_ else diagram_pb2.FORMAT_UNSPECIFIED
+
+
+def format_word(number: "diagram_pb2.Format") -> str | None:
+    word = diagram_pb2.Format.Name(number).removeprefix("FORMAT_").lower()
+    return None if word == "unspecified" else word
 
 
 def _source_of(asked: ExecuteDiagramInput) -> diagram_pb2.Source:
@@ -208,11 +215,10 @@ def _diagnostic(it: diagram_pb2.Diagnostic) -> dict[str, Any]:
 def compiled(response: executor_pb2.CompileResponse) -> dict[str, Any]:
     found = diagnostics(response.diagnostics)
     size = {"node_count": response.node_count, "edge_count": response.edge_count} if response.valid else {}
-    word = diagram_pb2.Format.Name(response.format).removeprefix("FORMAT_").lower()
     return {
         "valid": response.valid,
         **found,
         **size,
-        "format": None if word == "unspecified" else word,
+        "format": format_word(response.format),
         "name": response.name or None,
     }
