@@ -158,6 +158,28 @@ def cancel(
 
 
 @app.command(rich_help_panel=RUN)
+def retry(
+    context: typer.Context,
+    execution: Execution,
+    from_node: Annotated[str, typer.Option("--from", metavar="NODE", help="Default: what failed first.")] = "",
+    background: Annotated[bool, typer.Option("--background", "-d", "--detach", help="Return at once.")] = False,
+    as_json: AsJson = False,
+    output_only: Annotated[bool, typer.Option("--output-only", help="The bare result, no verdict.")] = False,
+    quiet: Quiet = False,
+    progress: ProgressKind = "auto",
+) -> int:
+    """Run an ended run again; what finished before stays."""
+    from dipeo_cli import run
+    from dipeo_cli.submit import Request
+
+    if as_json and output_only:
+        raise Usage("--json is not allowed with --output-only")
+    kind = progress_kind(progress, quiet=quiet, simple=False)
+    request = Request("", background=background, progress=kind, as_json=as_json, output_only=output_only)
+    return run.retry(context.obj, execution, from_node, request)
+
+
+@app.command(rich_help_panel=RUN)
 def pause(
     context: typer.Context,
     execution: Execution,

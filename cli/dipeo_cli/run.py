@@ -33,17 +33,50 @@ def run(config: Config, request: Request) -> int:
         started = submit.submit(gateway, diagram, request, execution_id, timeout_s, lines is not None)
         submit.warn(started, diagram, request)
         _browse(gateway, request, execution_id)
-        view = progress.choose(request.progress, diagram.name)
-        desk = prompts.Desk(execution_id, lines, verbose=config.verbosity > 0, pause=view.pause)
-        connect = _reuse_first(gateway, config)
-        follower = follow.Follower(connect, execution_id, view, desk, fail_fast=request.fail_fast)
-        try:
-            _to_end(follower, view, config, timeout_s + GRACE_S)
-        except follow.GaveUp as error:
-            raise _no_end(request, execution_id, timeout_s) from error
-    with stack.connect(config) as gateway:
-        execution = gateway.get_execution(execution_id)
+        execution = _followed(config, gateway, request, execution_id, diagram.name, lines, timeout_s)
     return _report(execution, request, timeout_s)
+
+
+def retry(config: Config, reference: str, from_node: str, request: Request) -> int:
+    """Run an ended run again from a node, or from what failed in it; its own options hold, its deadline begins anew."""
+    execution_id = submit.execution_id()
+    lines = prompts.stdin_lines(may_prompt=config.may_prompt) if request.interactive else None
+    with follow.signals_raise():
+        gateway = stack.connect(config)
+        started = gateway.retry(refs.resolve(reference, gateway), from_node, execution_id)
+        if request.background:
+            output.line({"session_id": execution_id, "status": "started"})
+            return 0
+        if request.progress != "none":
+            kept, label = started["envelope"]["kept"], started["envelope"]["from"]
+            where = f'node "{label}"' if label else "where it ended" if kept else "the beginning"
+            output.say(f"from {where}; {kept} finished node runs are kept")
+        name = started["data"].get("diagram_name") or execution_id
+        execution = _followed(config, gateway, request, execution_id, name, lines, None)
+    return _report(execution, request, None)
+
+
+def _followed(
+    config: Config,
+    gateway: Gateway,
+    request: Request,
+    execution_id: str,
+    title: str,
+    lines: prompts.Lines | None,
+    timeout_s: float | None,
+) -> Json:
+    """Show a run and answer its questions until its end; the execution as it ended."""
+    view = progress.choose(request.progress, title)
+    desk = prompts.Desk(execution_id, lines, verbose=config.verbosity > 0, pause=view.pause)
+    connect = _reuse_first(gateway, config)
+    follower = follow.Follower(connect, execution_id, view, desk, fail_fast=request.fail_fast)
+    patience_s = timeout_s and timeout_s + GRACE_S
+    try:
+        _to_end(follower, view, config, patience_s)
+    except follow.GaveUp as error:
+        raise _no_end(request, execution_id, timeout_s or 0) from error
+    with stack.connect(config) as again:
+        return again.get_execution(execution_id)
 
 
 def watch(config: Config, reference: str, *, kind: str, as_json: bool) -> int:
@@ -69,7 +102,7 @@ def _reuse_first(gateway: Gateway, config: Config) -> Callable[[], Gateway]:
     return lambda: first.pop() if first else stack.connect(config)
 
 
-def _to_end(follower: follow.Follower, view: progress.View, config: Config, patience_s: float) -> None:
+def _to_end(follower: follow.Follower, view: progress.View, config: Config, patience_s: float | None) -> None:
     """Follow the run; a signal cancels it first, except a hang-up, which only detaches."""
     try:
         follower.to_end(patience_s)

@@ -203,6 +203,7 @@ def test_case_1_help_lists_the_commands(dipeo: Any) -> None:
         "watch",
         "logs",
         "cancel",
+        "retry",
         "pause",
         "resume",
         "answer",

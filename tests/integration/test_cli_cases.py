@@ -257,3 +257,25 @@ def test_a_run_is_paused_and_resumed(house: Any, eventually: Any) -> None:
     assert house("resume", execution_id, "--json").json["status"] in ("running", "completed")
     assert house("watch", execution_id, "-q").out == SUCCESS + "2\n"
     assert "run paused: lunch" in house("logs", execution_id).out
+
+
+def test_a_failed_run_is_retried_and_printed_like_a_run(house: Any) -> None:
+    diagram = house.write(
+        "flaky.light.yaml",
+        "version: light\nnodes:\n  - {label: S, type: start}\n"
+        "  - {label: A, type: code_job, code: \"open('trace', 'a').write('A')\\nresult = 7\"}\n"
+        "  - {label: B, type: code_job, code: \"import os\\nassert os.path.exists('fixed')\\nresult = default\"}\n"
+        "  - {label: E, type: endpoint}\n"
+        "connections:\n  - {from: S, to: A}\n  - {from: A, to: B}\n  - {from: B, to: E}\n",
+    )
+    assert house("run", diagram).code == 1
+    house.write("fixed", "")
+    done = house("retry", "@last")
+    assert (done.code, done.out) == (0, SUCCESS + "7\n")
+    assert 'from node "B"; 2 finished node runs are kept' in done.err
+    assert (house.base / "trace").read_text() == "A"
+    again = house("retry", "@last", "--from", "A", "--json").json
+    assert (again["status"], again["final_output"]) == ("completed", 7)
+    assert (house.base / "trace").read_text() == "AA"
+    unknown = house("retry", "@last", "--from", "Z")
+    assert unknown.code == 2 and 'no node "Z"' in unknown.err
