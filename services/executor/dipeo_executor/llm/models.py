@@ -1,6 +1,5 @@
 """Who answers for a person: the mock, or a service. One for all executions of a process."""
 
-import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,7 +7,7 @@ from dipeo_executor.llm import mock
 from dipeo_executor.llm.call import Call
 from dipeo_executor.llm.errors import ServiceNotReady, ServiceUnknown
 from dipeo_executor.llm.keys import Keys
-from dipeo_executor.llm.providers import Providers
+from dipeo_executor.llm.providers import Providers, preload
 from dipeo_executor.llm.services import SERVICES
 from dipeo_executor.nodes.base import Reply
 from dipeo_executor.program import Person
@@ -39,11 +38,8 @@ class Models:
 
     def preload(self, persons: Iterable[Person]) -> None:
         """Import what these persons will need. Blocking; for a background thread."""
-        services = {person.service for person in persons} & SERVICES.keys()
-        if services:
-            importlib.import_module("pydantic_ai.direct")
-        for service in services:
-            SERVICES[service].preload()
+        for service in {person.service for person in persons} & SERVICES.keys():
+            preload(SERVICES[service])
 
     async def aclose(self) -> None:
         await self._providers.aclose()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dipeo_executor.llm.services import SERVICES
+from dipeo_executor.llm.services.service import IMPORTING
 from dipeo_executor.nodes.base import Usage
 
 PRICED = {name: service.price_id or name for name, service in SERVICES.items() if not service.takes_base_url}
@@ -55,7 +56,8 @@ class Prices:
             return 0.0
         if service not in PRICED:
             return None  # who knows what a server under an address of its own charges
-        import genai_prices
+        with IMPORTING:
+            import genai_prices
 
         tokens = genai_prices.Usage(
             input_tokens=usage.input, output_tokens=usage.output, cache_read_tokens=usage.cached

@@ -5,6 +5,7 @@ and one limit per key are shared by every execution of this process.
 """
 
 import asyncio
+import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from dipeo_executor.llm.errors import (
 )
 from dipeo_executor.llm.keys import EnvKeys, Keys
 from dipeo_executor.llm.services import SERVICES
-from dipeo_executor.llm.services.service import Access, Service
+from dipeo_executor.llm.services.service import IMPORTING, Access, Service
 from dipeo_executor.nodes.base import Reply
 from dipeo_executor.program import Person
 
@@ -182,8 +183,7 @@ class Providers:
         known = (service.name, access, person.model, plain)
         making = self._models.get(known)
         if making is None:
-            make = service.fallback if plain and service.fallback else service.make
-            making = asyncio.create_task(asyncio.to_thread(self._make, make, person.model, access))
+            making = asyncio.create_task(asyncio.to_thread(self._make, service, person.model, access, plain=plain))
             self._models[known] = making
         try:
             return await asyncio.shield(making)
@@ -191,8 +191,14 @@ class Providers:
             self._models.pop(known, None)
             raise
 
-    def _make(self, make: Any, model: str, access: Access) -> "Model":
+    def _make(self, service: Service, model: str, access: Access, *, plain: bool) -> "Model":
         """Blocking: imports the SDK, loads certificates and prices. In a thread."""
+        preload(service)
+        with IMPORTING:
+            make = service.fallback if plain and service.fallback else service.make
+            return make(model, access, self._client())
+
+    def _client(self) -> "httpx2.AsyncClient":
         import httpx2
 
         if self._http is None:
@@ -201,8 +207,14 @@ class Providers:
             )
             timeout = httpx2.Timeout(self._timeout_s, connect=min(10.0, self._timeout_s))
             self._http = httpx2.AsyncClient(timeout=timeout, limits=limits)
-        made: Model = make(model, access, self._http)
-        return made
+        return self._http
+
+
+def preload(service: Service) -> None:
+    """Import what the service needs. Blocking, seconds the first time."""
+    with IMPORTING:
+        importlib.import_module("pydantic_ai.direct")
+        service.preload()
 
 
 class _NoSuchPath(Exception):

@@ -1,5 +1,6 @@
 """What the caller (providers.py) must know of a model service."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -7,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import httpx2
     from pydantic_ai.models import Model
+
+# two threads that import packages full of cycles at once see each other's modules half made
+IMPORTING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
