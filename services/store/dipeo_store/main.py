@@ -63,7 +63,7 @@ async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator
     async with open_sqlite(
         settings.file, publish=watchers.publish, clock=clock, max_attempts=settings.max_attempts
     ) as backend:
-        sessions = Sessions(backend, clock, lost_s=settings.lost_s)
+        sessions = Sessions(backend, lost_s=settings.lost_s)
         service = StoreService(
             backend, sessions, watchers, clock=clock, heartbeat_s=settings.heartbeat_s, lost_s=settings.lost_s
         )

@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from dipeo_kit import ids, logs
 from dipeo_kit.errors import DipeoError, Unavailable
 from dipeo_store import observed
-from dipeo_store.backends import Backend, Clock
-from dipeo_store.errors import SessionLost
+from dipeo_store.backends import Backend
+from dipeo_store.errors import OutcomeUnknown, SessionLost
 from dipeo_store.model import Signal, Work
 
 log = logs.get(__name__)
@@ -27,16 +27,30 @@ class ExecutorSession:
         self.session_id, self.executor = session_id, executor
         self.free_slots = 0
         self.outbox: asyncio.Queue[Work | Signal | DipeoError | None] = asyncio.Queue()
+        self.fresh = True  # heard since other stores were last told that it lives
+        self._told: set[str] = set()
         self._on_late, self._lost_s = on_late, lost_s
         self._watchdog = asyncio.get_running_loop().call_later(lost_s, on_late, self)
 
     def heard(self) -> None:
         """A sign of life."""
+        self.fresh = True
         self._watchdog.cancel()
         self._watchdog = asyncio.get_running_loop().call_later(self._lost_s, self._on_late, self)
 
     def quiet(self) -> None:
         self._watchdog.cancel()
+
+    def tell(self, signal: Signal) -> None:
+        self._told.add(signal.signal_id)
+        self.outbox.put_nowait(signal)
+
+    def remind(self, signals: Sequence[Signal]) -> None:
+        """All that is left for it in the inbox: what it was not told yet, it is told now."""
+        for signal in signals:
+            if signal.signal_id not in self._told:
+                self.outbox.put_nowait(signal)
+        self._told = {signal.signal_id for signal in signals}
 
     async def deliveries(self) -> AsyncIterator[Work | Signal]:
         """What to send, until the session is over. Raises what ended it, if not the executor itself."""
@@ -49,8 +63,8 @@ class ExecutorSession:
 class Sessions:
     """The sessions of this store process, and the one task that gives work to them."""
 
-    def __init__(self, backend: Backend, clock: Clock, *, lost_s: float) -> None:
-        self._backend, self._clock, self._lost_s = backend, clock, lost_s
+    def __init__(self, backend: Backend, *, lost_s: float) -> None:
+        self._backend, self._lost_s = backend, lost_s
         self._alive: dict[str, ExecutorSession] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -101,10 +115,19 @@ class Sessions:
     def tell(self, session_id: str, signal: Signal) -> None:
         """Pass a durable signal on; when the session has just gone, the next holder finds it in the inbox."""
         if session := self._alive.get(session_id):
-            session.outbox.put_nowait(signal)
+            session.tell(signal)
 
     def work_may_be_ready(self) -> None:
         self._wake.set()
+
+    @property
+    def alive(self) -> Mapping[str, ExecutorSession]:
+        return self._alive
+
+    def gone(self, session_id: str) -> None:
+        """Another store has ended it."""
+        if session := self._alive.get(session_id):
+            self._fail(session, SessionLost(f"session {session_id} was given up; open a new one"))
 
     def close(self, session: ExecutorSession) -> None:
         """The executor says goodbye: what it still holds is free at once."""
@@ -115,9 +138,11 @@ class Sessions:
         self._end(session, lost=True)
 
     def _late(self, session: ExecutorSession) -> None:
-        session.outbox.put_nowait(
-            SessionLost(f"session {session.session_id}: no heartbeat for {self._lost_s:g} s; open a new one")
-        )
+        message = f"session {session.session_id}: no heartbeat for {self._lost_s:g} s; open a new one"
+        self._fail(session, SessionLost(message))
+
+    def _fail(self, session: ExecutorSession, error: DipeoError) -> None:
+        session.outbox.put_nowait(error)
         self._end(session, lost=True)
 
     def _end(self, session: ExecutorSession, *, lost: bool) -> None:
@@ -167,18 +192,27 @@ class Sessions:
 
     async def _give_work(self) -> float | None:
         """Fill free slots, the emptiest session first; seconds until it is worth looking again, None = until woken."""
-        due = await self._backend.next_due() if any(each.free_slots > 0 for each in self._alive.values()) else None
-        if due is None or due > self._clock():
-            return None if due is None else (due - self._clock()) / 1_000_000
+        due_s = await self._backend.next_due_s() if any(each.free_slots > 0 for each in self._alive.values()) else None
+        if due_s is None or due_s > 0:
+            return due_s
         for session in sorted(self._alive.values(), key=lambda each: -each.free_slots):
             if session.free_slots > 0 and session.session_id in self._alive:
-                with contextlib.suppress(SessionLost):
-                    self._deliver(session, await self._backend.claim(session.session_id, session.free_slots))
+                await self._give(session)
         return 0 if any(each.free_slots > 0 for each in self._alive.values()) else None
+
+    async def _give(self, session: ExecutorSession) -> None:
+        try:
+            works = await self._backend.claim(session.session_id, session.free_slots)
+        except SessionLost:
+            return
+        except OutcomeUnknown:  # it may hold what it was never told of: nobody would run that
+            self._fail(session, SessionLost(f"session {session.session_id}: the database failed; open a new one"))
+            raise
+        self._deliver(session, works)
 
     def _deliver(self, session: ExecutorSession, works: list[Work]) -> None:
         session.free_slots -= len(works)
         for work in works:
             session.outbox.put_nowait(work)
             for signal in work.signals:
-                session.outbox.put_nowait(signal)
+                session.tell(signal)

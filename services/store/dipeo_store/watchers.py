@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from dipeo_kit.errors import Unavailable
@@ -23,6 +23,8 @@ class _Watcher:
         self.events: list[Event] = []
         self.overflowed = False
         self.stopped = False
+        self.behind = False  # the journal has more than was offered: another store wrote it
+        self.last = 0  # seq that was delivered
         self.news = asyncio.Event()
 
     def offer(self, events: Sequence[Event]) -> None:
@@ -36,7 +38,7 @@ class _Watcher:
     def restart(self) -> None:
         """What came so far is committed, so the next page of history has it."""
         self.events.clear()
-        self.overflowed = False
+        self.overflowed = self.behind = False
 
     async def take(self) -> list[Event]:
         await self.news.wait()
@@ -58,6 +60,20 @@ class Watchers:
             for watcher in self._watchers.get(execution_id, ()):
                 watcher.offer(events)
 
+    def watched(self) -> dict[str, int]:
+        """What is followed, with the last seq that every reader of it has."""
+        return {
+            execution_id: min(watcher.last for watcher in watchers) for execution_id, watchers in self._watchers.items()
+        }
+
+    def changed(self, heads: Mapping[str, int]) -> None:
+        """Another store may have written: readers that are behind these seqs look into the journal."""
+        for execution_id, head_seq in heads.items():
+            for watcher in self._watchers.get(execution_id, ()):
+                if watcher.last < head_seq:
+                    watcher.behind = True
+                    watcher.news.set()
+
     def stop(self) -> None:
         """End every watch; the readers come back to the next store."""
         self._stopped = True
@@ -71,29 +87,36 @@ class Watchers:
 
         Raises UnknownExecution, SlowReader, Unavailable (the store is stopping).
         """
-        last = after_seq
         with self._registered(execution_id) as watcher:  # first, so that nothing falls between history and live
+            watcher.last = after_seq
+            live = False
             while True:
-                watcher.restart()
-                page = await backend.journal(execution_id, after_seq=last, limit=HISTORY_PAGE)
-                if page.events:
-                    yield page.events
-                    last = page.events[-1].seq
-                if page.terminal and last >= page.head_seq:
-                    return
-                if last >= page.head_seq and not watcher.overflowed:
-                    break
-            while True:
-                events = [event for event in await watcher.take() if event.seq > last]
-                if watcher.stopped:
-                    raise Unavailable("the store is stopping; watch again")
-                if watcher.overflowed:
-                    raise SlowReader(execution_id, last)
+                if live:
+                    events = await self._live(execution_id, watcher)
+                    live = not watcher.behind
+                else:
+                    watcher.restart()
+                    page = await backend.journal(execution_id, after_seq=watcher.last, limit=HISTORY_PAGE)
+                    events = page.events
+                    if not events and page.terminal:
+                        return
+                    live = watcher.last + len(events) >= page.head_seq and not watcher.overflowed
                 if events:
                     yield events
-                    last = events[-1].seq
+                    watcher.last = events[-1].seq
                     if ends_execution(events[-1]):
                         return
+
+    async def _live(self, execution_id: str, watcher: _Watcher) -> Sequence[Event]:
+        """What comes next without a gap; none when the journal must be read first."""
+        events = [event for event in await watcher.take() if event.seq > watcher.last]
+        if watcher.stopped:
+            raise Unavailable("the store is stopping; watch again")
+        if watcher.overflowed:
+            raise SlowReader(execution_id, watcher.last)
+        if events and events[0].seq > watcher.last + 1:
+            watcher.behind = True
+        return () if watcher.behind else events
 
     @contextmanager
     def _registered(self, execution_id: str) -> Iterator[_Watcher]:

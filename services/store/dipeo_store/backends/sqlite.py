@@ -214,8 +214,9 @@ class SqliteBackend:
 
     # --- reads ---
 
-    async def next_due(self) -> int | None:
-        return await self._read(sqlite_reads.next_due)
+    async def next_due_s(self) -> float | None:
+        due = await self._read(sqlite_reads.next_due)
+        return None if due is None else (due - self._clock()) / 1_000_000
 
     async def queue(self) -> tuple[int, int]:
         return await self._read(sqlite_reads.queue)
