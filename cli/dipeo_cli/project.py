@@ -23,7 +23,7 @@ connections:
     "code": """version: light
 # Python between start and end: `result` is what flows on.
 nodes:
-  - {{label: Start, type: start, custom_data: {{numbers: [1, 2, 3]}}}}
+  - {{label: Start, type: start, trigger_mode: manual, custom_data: {{numbers: [1, 2, 3]}}}}
   - {{label: Add, type: code_job, language: python, code: "result = sum(numbers)"}}
   - {{label: Done, type: endpoint}}
 connections:
@@ -33,7 +33,7 @@ connections:
     "branch": """version: light
 # A condition chooses the way.
 nodes:
-  - {{label: Start, type: start, custom_data: {{score: 7}}}}
+  - {{label: Start, type: start, trigger_mode: manual, custom_data: {{score: 7}}}}
   - {{label: Good?, type: condition, condition_type: custom, expression: score >= 5}}
   - {{label: Praise, type: code_job, language: python, code: "result = 'well done'"}}
   - {{label: Help, type: code_job, language: python, code: "result = 'try again'"}}

@@ -154,7 +154,7 @@ def dipeo(project: Path) -> Command:
     keep = {
         name: value for name, value in os.environ.items() if not name.startswith(("DIPEO_", "XDG_")) and name != "CI"
     }
-    return Command(project, keep | {"DIPEO_AUTOSTART": "0"})
+    return Command(project, keep | {"DIPEO_AUTOSTART": "0", "XDG_CONFIG_HOME": str(project / ".config")})
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ def test_a_run_is_paused_and_resumed(house: Any, eventually: Any) -> None:
     assert (pausing.code, pausing.out) == (0, "running\n") and "once the nodes that run have ended" in pausing.err
     house.write("gate", "")
     eventually(lambda: house("pause", execution_id).out == "paused\n")
-    assert [each["status"] for each in house("ps", "--json").json] == ["paused"]
+    assert [each["session_id"] for each in house("ps", "--status", "paused", "--json").json] == [execution_id]
     assert house("resume", execution_id, "--json").json["status"] in ("running", "completed")
     assert house("watch", execution_id, "-q").out == SUCCESS + "2\n"
     assert "run paused: lunch" in house("logs", execution_id).out

@@ -3,9 +3,10 @@
 `project` either answers with every row to write, or raises IllegalTransition or Terminal and nothing has changed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from dipeo_store.changes import (
     Advanced,
@@ -104,7 +105,7 @@ def _execution(draft: _Draft, event: Event) -> None:
         Ended(
             status,
             event.at,
-            dump(body["error"]) if "error" in body else None,
+            _error(body),
             dump(body["result"]) if "result" in body else None,
             body.get("result_is_error", False),
             dump(body.get("warnings", [])),
@@ -112,6 +113,13 @@ def _execution(draft: _Draft, event: Event) -> None:
             execution,
         )
     )
+
+
+def _error(body: Mapping[str, Any]) -> str | None:
+    """Of a run that failed, or the reason for which somebody ended it."""
+    if "error" in body:
+        return dump(body["error"])
+    return dump({"type": "Aborted", "message": body["reason"], "code": "aborted"}) if body.get("reason") else None
 
 
 def _no_row(draft: _Draft, event: Event) -> None:
