@@ -2,8 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -233,3 +235,24 @@ def gemini_stream(*pieces: str, ends: bool = True, **more: Any) -> Answer:
     last = len(pieces) - 1
     steps = [_candidate(piece, "STOP" if ends and n == last else None) for n, piece in enumerate(pieces)]
     return Answer(events=[("", it) for it in steps], **more)
+
+
+@contextmanager
+def serving_in_a_thread(answer: Answer | Callable[[Seen], Answer]) -> Iterator[Server]:
+    """The same for tests that are not async themselves; read `seen` while it runs."""
+    ready: queue.Queue[tuple[Server, asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()
+
+    async def run() -> None:
+        done = asyncio.Event()
+        async with serving(answer) as made:
+            ready.put((made, asyncio.get_running_loop(), done))
+            await done.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    made, loop, done = ready.get()
+    try:
+        yield made
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        thread.join()

@@ -19,11 +19,12 @@ from typing import Any
 from dipeo_executor.llm.services import SERVICES
 from dipeo_executor.llm.services.service import IMPORTING
 from dipeo_executor.nodes.base import Usage
+from dipeo_kit.errors import BadInput
 
 PRICED = {name: service.price_id or name for name, service in SERVICES.items() if not service.takes_base_url}
 
 
-class PricesUnusable(ValueError):
+class PricesUnusable(BadInput):
     """The price file cannot be read. The message names it and what is wrong."""
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from fakes import ScriptedLlm, context, run
 
+from dipeo_executor.llm.errors import BudgetExceeded, RateLimited
 from dipeo_executor.nodes import person_job
 from dipeo_executor.nodes.base import Message, NodeError, Reply, Usage
 from dipeo_executor.program import Edge
@@ -127,3 +128,19 @@ async def test_conversation_arrows_carry_what_all_items_said(tmp_path):
     assert [it["content"] for it in out.conversation["messages"]][::2] == ["x a 0", "x b 1"]
     empty = await run(person_job, batch(), {"items": []}, context(tmp_path, outgoing=[arrow]))
     assert empty.conversation is None
+
+
+async def test_an_item_that_is_refused_for_now_is_asked_again_without_the_others(tmp_path):
+    llm = ScriptedLlm([RateLimited("busy", retry_after_s=0), "two", "one"])
+    props = {"person": "Ada", "default_prompt": "x", "batch": True, "batch_parallel": False}
+    ctx = context(tmp_path, llm=llm)
+    out = await run(person_job, props, {"items": ["a", "b"]}, ctx)
+    assert [it["output"] for it in out.value["results"]] == ["two", "one"] and len(llm.calls) == 3
+    assert "asking again" in ctx.warnings[0]
+
+
+async def test_an_exceeded_budget_ends_the_node_and_not_the_item(tmp_path):
+    llm = ScriptedLlm(["one", BudgetExceeded("enough")])
+    props = {"person": "Ada", "default_prompt": "x", "batch": True, "batch_parallel": False}
+    with pytest.raises(BudgetExceeded):
+        await run(person_job, props, {"items": ["a", "b"]}, context(tmp_path, llm=llm))
