@@ -1,17 +1,30 @@
 """`dipeo compile` (spec/cli.md §6): the executor's verdict on a diagram, and nothing stored."""
 
 import sys
+from dataclasses import dataclass
 from typing import Any
 
-from dipeo_cli import diagnostics, lookup, output, stack
+from dipeo_cli import diagnostics, lookup, output, stack, texts
+from dipeo_cli import push as publishing
 from dipeo_cli.config import Config
 from dipeo_cli.errors import EXIT_NEGATIVE, CliError, NotFound, Usage
 
 Json = dict[str, Any]
 
 
-def compile(config: Config, name: str, *, stdin: bool, format: str, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What to do with a diagram that compiles (§6.4)."""
+
+    name: str
+    target_dir: str
+    clobber: bool
+
+
+def compile(config: Config, name: str, *, stdin: bool, format: str, as_json: bool, push: Push | None = None) -> int:
     """Exit code 0 when the diagram is valid, warnings or not."""
+    if push:
+        publishing.check_name(push.name)
     subject = "stdin" if stdin or name == "-" else name
     try:
         diagram = _read(config, name, stdin=stdin, format=format)
@@ -19,17 +32,25 @@ def compile(config: Config, name: str, *, stdin: bool, format: str, as_json: boo
         if not as_json or isinstance(error, Usage):
             raise
         output.error(str(error), error.hint)
-        report = {"valid": False, "errors": [_load_problem(error)], "warnings": [], "source": subject}
+        report: Json = {"valid": False, "errors": [_load_problem(error)], "warnings": [], "source": subject}
         output.document(report)
         return EXIT_NEGATIVE
     with stack.connect(config) as gateway:
         report = gateway.compile_diagram(diagram.text, diagram.path, diagram.format)
+    if push and report["valid"]:
+        report["pushed"] = publishing.push(
+            config, diagram, name=push.name, format=report["format"], target_dir=push.target_dir, clobber=push.clobber
+        )
     if as_json:
         output.document(report | {"source": diagram.path or "stdin"})
         if not report["valid"]:
             output.error(f"{subject} does not compile")
     else:
         _print(report, subject, diagram.path, rich=config.verbosity > 0 or sys.stdout.isatty())
+        if pushed := report.get("pushed"):
+            replaced = " (replaced)" if pushed["replaced"] else ""
+            output.answer(f"{output.symbol('✅', 'OK:')} Pushed diagram to: {pushed['path']}{replaced}")
+            output.answer(f"   {pushed['uri']}")
     return 0 if report["valid"] else EXIT_NEGATIVE
 
 
@@ -38,10 +59,7 @@ def _read(config: Config, name: str, *, stdin: bool, format: str) -> lookup.Diag
         raise Usage("Either diagram path or --stdin is required")
     if not stdin and name != "-":
         return lookup.load(name, format, config.base)
-    text = sys.stdin.read()
-    if not text.strip():
-        raise CliError("No content received from stdin", code="diagram_invalid", exit_code=EXIT_NEGATIVE)
-    return lookup.Diagram(text, "", format, "stdin")
+    return texts.read(config, "-", format)
 
 
 def _load_problem(error: CliError) -> Json:

@@ -62,3 +62,37 @@ subscription ExecutionUpdates($id: String!, $last_seq: Int) {
     type execution_id node_id node_name node_type status error timestamp seq data
   }
 }"""
+
+CONVERT_DIAGRAM = """
+mutation ConvertDiagramFormat(
+  $content: String!, $path: String, $from: DiagramFormatGraphQL, $to: DiagramFormatGraphQL!
+) {
+  convertDiagramFormat(content: $content, path: $path, from_format: $from, to_format: $to) {
+    success error error_type envelope data format original_format
+  }
+}"""
+
+REFORMAT_DIAGRAM = """
+query ReformatDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL) {
+  reformatDiagram(source: $source, path: $path, format: $format)
+}"""
+
+DESCRIBE_DIAGRAM = """
+query DescribeDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL, $picture: String) {
+  describeDiagram(source: $source, path: $path, format: $format, picture: $picture)
+}"""
+
+EXPORT_DIAGRAM = """
+query ExportDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL) {
+  exportDiagram(source: $source, path: $path, format: $format)
+}"""
+
+GET_NODE_TYPES = """
+query GetNodeTypes {
+  getNodeTypes
+}"""
+
+FIND_DIAGRAMS = """
+query FindDiagrams($folder: String) {
+  findDiagrams(folder: $folder)
+}"""

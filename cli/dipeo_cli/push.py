@@ -1,0 +1,51 @@
+"""`dipeo compile --push-as`: publish a diagram that compiles (spec/cli.md §6.4)."""
+
+from pathlib import Path
+from typing import Any
+
+from dipeo_cli import lookup, texts
+from dipeo_cli.config import Config
+from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Usage
+
+FOLDER = "projects/mcp-diagrams"  # under BASE; the local gateway offers what lies there
+SUFFIXES = (".light.yaml", ".readable.yaml", ".native.json", ".yaml", ".yml", ".json")
+MAX_NAME = 100
+
+
+def check_name(name: str) -> None:
+    """Raises Usage."""
+    problem = (
+        "it is empty" if not name
+        else f"it is longer than {MAX_NAME} characters" if len(name) > MAX_NAME
+        else "it contains a path separator" if "/" in name or "\\" in name
+        else "it begins with a dot" if name.startswith(".")
+        else "it contains .." if ".." in name
+        else "it contains a control character" if not name.isprintable()
+        else ""
+    )  # fmt: skip
+    if problem:
+        raise Usage(f"--push-as {name!r}: {problem}", hint="a plain name such as report")
+
+
+def push(
+    config: Config, diagram: lookup.Diagram, *, name: str, format: str, target_dir: str, clobber: bool
+) -> dict[str, Any]:
+    """Writes the text as it is. {name, path, uri, replaced}. `format`: as the executor told it.
+
+    With --target-dir a local file, which publishes nothing; else BASE's folder of published diagrams.
+    """
+    if config.api_url and not target_dir:
+        raise CliError(
+            "a gateway elsewhere takes no published diagrams yet", code="not_supported", exit_code=EXIT_NEGATIVE,
+            hint="give --target-dir to write a local file",
+        )  # fmt: skip
+    folder = Path.cwd() / target_dir if target_dir else config.base / FOLDER
+    file = name if name.endswith(SUFFIXES) else f"{name}{'.json' if format == 'native' else '.yaml'}"
+    path = folder / file
+    replaced = path.exists()
+    if replaced and not clobber:
+        raise CliError(
+            f"{path} exists", code="conflict", exit_code=EXIT_NEGATIVE, hint="leave out --no-clobber to replace it"
+        )
+    texts.write(path, diagram.text)
+    return {"name": name, "path": str(path), "uri": f"dipeo://diagrams/{file}", "replaced": replaced}
