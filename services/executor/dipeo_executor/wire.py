@@ -64,7 +64,11 @@ class Names:
 
     def consumed_to_pb(self, path: str, tokens: tuple[ev.Consumed, ...]) -> list[pb.Consumed]:
         edges = self.at(path)[0].edges
-        return [pb.Consumed(arrow_id=edges[token.edge].arrow_id, token=token.token) for token in tokens]
+        frame = path[: path.rfind("/") + 1]
+        return [
+            pb.Consumed(arrow_id=(edge := edges[token.edge]).arrow_id, token=token.token, source=frame + edge.source)
+            for token in tokens
+        ]
 
     def consumed_from_pb(self, path: str, tokens: "Any") -> tuple[ev.Consumed, ...]:
         frame = path.rpartition("/")[0]

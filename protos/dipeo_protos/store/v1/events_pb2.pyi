@@ -194,12 +194,14 @@ class ExecutionLog(_message.Message):
     def __init__(self, level: _Optional[str] = ..., message: _Optional[str] = ..., node_id: _Optional[str] = ..., fields_json: _Optional[bytes] = ...) -> None: ...
 
 class Consumed(_message.Message):
-    __slots__ = ("arrow_id", "token")
+    __slots__ = ("arrow_id", "token", "source")
     ARROW_ID_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     arrow_id: str
     token: int
-    def __init__(self, arrow_id: _Optional[str] = ..., token: _Optional[int] = ...) -> None: ...
+    source: str
+    def __init__(self, arrow_id: _Optional[str] = ..., token: _Optional[int] = ..., source: _Optional[str] = ...) -> None: ...
 
 class NodeStarted(_message.Message):
     __slots__ = ("node_id", "label", "type", "iteration", "attempt", "consumed", "history", "person_id")
