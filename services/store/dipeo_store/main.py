@@ -4,8 +4,9 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -14,15 +15,20 @@ from dipeo_kit import logs, process, rpc, telemetry
 from dipeo_kit.errors import DipeoError
 from dipeo_kit.settings import ServiceSettings
 from dipeo_protos.store.v1 import store_pb2_grpc
-from dipeo_store.backends import Clock
+from dipeo_store.backends import Backend, Clock, SharedBackend
 from dipeo_store.backends.sqlite import open_sqlite
+from dipeo_store.peers import Peers
 from dipeo_store.service import NAME, StoreService
 from dipeo_store.sessions import Sessions
 from dipeo_store.watchers import Watchers
 
+if TYPE_CHECKING:
+    from dipeo_store.backends.postgres_database import Access
+
 log = logs.get(__name__)
 
 _SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
 
 
 class Settings(ServiceSettings):
@@ -30,7 +36,7 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="DIPEO_STORE_")
 
-    url: str = "sqlite:///.dipeo/data/state.db"  # sqlite:///relative or sqlite:////absolute
+    url: str = "sqlite:///.dipeo/data/state.db"  # sqlite:///relative, sqlite:////absolute or postgresql://…
     listen: str = "127.0.0.1:7801"  # or unix:/path
     heartbeat_s: float = Field(5, gt=0)
     lost_s: float = Field(20, gt=0)  # without a heartbeat for so long an executor is lost
@@ -38,17 +44,44 @@ class Settings(ServiceSettings):
     watch_queue: int = Field(1000, ge=1)  # events a slow reader may be behind
     grace_s: float = Field(5, ge=0)  # for running calls at a stop
     log_level: str = "INFO"
+    # Postgres only
+    auto_migrate: bool = False  # else `dipeo-store migrate` does it; a SQLite file is always brought up to date
+    pool_min: int = Field(2, ge=0)  # connections, for writing and for reading each
+    pool_max: int = Field(16, ge=4)
+    statement_cache: int = Field(100, ge=0)  # 0 behind a transaction pooler
+    connect_s: float = Field(5, gt=0)
+    command_s: float = Field(10, gt=0)
+    committers: int = Field(2, ge=1, le=4)
+    notify: bool = True  # off: other stores are polled only, once a second
 
     @field_validator("url")
     @classmethod
     def _known_database(cls, url: str) -> str:
-        if not url.startswith(_SQLITE) or len(url) == len(_SQLITE):
-            raise ValueError(f'"{url}" is not a database this store knows; expected sqlite:///PATH')
+        if not url.startswith((_SQLITE, *_POSTGRES)) or url in (_SQLITE, *_POSTGRES):
+            raise ValueError(
+                f'"{url}" is not a database this store knows; expected sqlite:///PATH or postgresql://HOST/DATABASE'
+            )
         return url
+
+    @property
+    def is_postgres(self) -> bool:
+        return self.url.startswith(_POSTGRES)
 
     @property
     def file(self) -> Path:
         return Path(self.url.removeprefix(_SQLITE))
+
+    @property
+    def access(self) -> "Access":
+        from dipeo_store.backends.postgres_database import Access
+
+        names = ("pool_min", "pool_max", "statement_cache", "connect_s", "command_s")
+        return Access(self.url, **{name: getattr(self, name) for name in names})
+
+    @property
+    def database(self) -> str:
+        """For people: without user and password."""
+        return self.access.name if self.is_postgres else str(self.file)
 
 
 def now_us() -> int:
@@ -60,32 +93,56 @@ async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator
     """The whole service; yields the address it listens on. Raises Unavailable with a sentence for people."""
     rpc.use_secret(settings.grpc_secret_file)
     watchers = Watchers(settings.watch_queue)
-    async with open_sqlite(
-        settings.file, publish=watchers.publish, clock=clock, max_attempts=settings.max_attempts
-    ) as backend:
+    async with AsyncExitStack() as stack:
+        backend, shared = await _opened(settings, stack, watchers, clock)
         sessions = Sessions(backend, lost_s=settings.lost_s)
         service = StoreService(
             backend, sessions, watchers, clock=clock, heartbeat_s=settings.heartbeat_s, lost_s=settings.lost_s
         )
-        async with (
+        address = await stack.enter_async_context(
             rpc.serve(
                 settings.listen,
                 lambda server: store_pb2_grpc.add_StoreServiceServicer_to_server(service, server),
                 service_names=[NAME],
                 grace_s=settings.grace_s,
-            ) as address,
-            sessions.running(),
-        ):
-            try:
-                yield address
-            finally:
-                watchers.stop()
-                service.stop()
+            )
+        )
+        await stack.enter_async_context(sessions.running())
+        if shared:
+            peers = Peers(shared, sessions, watchers, heartbeat_s=settings.heartbeat_s, lost_s=settings.lost_s)
+            await stack.enter_async_context(peers.running())
+        try:
+            yield address
+        finally:
+            watchers.stop()
+            service.stop()
+
+
+async def _opened(
+    settings: Settings, stack: AsyncExitStack, watchers: Watchers, clock: Clock
+) -> tuple[Backend, SharedBackend | None]:
+    """The database, and once more if other stores may be on it."""
+    if not settings.is_postgres:
+        sqlite = open_sqlite(settings.file, publish=watchers.publish, clock=clock, max_attempts=settings.max_attempts)
+        return await stack.enter_async_context(sqlite), None
+    from dipeo_store.backends.postgres import open_postgres  # asyncpg: 60 ms that a local stack does not need
+
+    postgres = await stack.enter_async_context(
+        open_postgres(
+            settings.access,
+            publish=watchers.publish,
+            max_attempts=settings.max_attempts,
+            auto_migrate=settings.auto_migrate,
+            notify=settings.notify,
+            committers=settings.committers,
+        )
+    )
+    return postgres, postgres
 
 
 async def _serve(settings: Settings) -> None:
     async with running(settings) as address:
-        log.info("store.ready", address=address, file=str(settings.file))
+        log.info("store.ready", address=address, database=settings.database)
         await process.wait_for_stop()
 
 

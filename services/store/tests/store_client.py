@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import postgres
+
 from dipeo_kit import ids, rpc
 from dipeo_protos.store.v1 import events_pb2 as ev
 from dipeo_protos.store.v1 import store_pb2 as pb
@@ -81,6 +83,21 @@ class Session:
 
     async def free(self, slots: int) -> None:
         await self.call.write(pb.SessionRequest(heartbeat=pb.Heartbeat(free_slots=slots)))
+
+    @contextlib.asynccontextmanager
+    async def living(self, slots: int) -> AsyncIterator[None]:
+        """Heartbeats at the stated rhythm, during the block."""
+
+        async def beat() -> None:
+            while True:
+                await self.free(slots)
+                await asyncio.sleep(self.opened.heartbeat_s)
+
+        task = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            task.cancel()
 
     async def release(self, work: pb.Work) -> None:
         release = pb.Release(execution_id=work.execution_id, fence=work.fence)
@@ -224,6 +241,12 @@ class Store(Client):
     async def restart(self) -> None:
         await self.stop()
         await self.start()
+
+    async def move_clock(self, ahead_s: float) -> None:
+        """To so many seconds after the real time."""
+        self.clock.ahead_s = ahead_s
+        if self.settings.is_postgres:
+            await postgres.move_clock(self.settings.url, ahead_s)
 
     def session(self, executor: str = "test") -> Session:
         return Session(self, executor)

@@ -21,6 +21,8 @@ async def store_process(settings) -> AsyncIterator[tuple[asyncio.subprocess.Proc
         "DIPEO_STORE_URL": settings.url,
         "DIPEO_STORE_LISTEN": settings.listen,
         "DIPEO_STORE_GRACE_S": "1",
+        "DIPEO_STORE_HEARTBEAT_S": "0.3",
+        "DIPEO_STORE_LOST_S": "1.5",
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "from dipeo_store.main import main; main()",
@@ -59,7 +61,11 @@ async def _load(client: Client, work: pb.Work, acknowledged: dict[str, list[ev.E
 
 async def test_case_6_acknowledged_events_survive_kill_minus_9_under_load(settings):
     acknowledged: dict[str, list[ev.Event]] = {}
-    async with store_process(settings) as (process, client), Session(client, "x") as session:
+    async with (
+        store_process(settings) as (process, client),
+        Session(client, "x") as session,
+        session.living(0),
+    ):
         works = [await client.running(session) for _ in range(10)]
         acknowledged |= {work.execution_id: [] for work in works}
         loads = [asyncio.create_task(_load(client, work, acknowledged)) for work in works]
@@ -69,8 +75,12 @@ async def test_case_6_acknowledged_events_survive_kill_minus_9_under_load(settin
         await process.wait()
         await asyncio.gather(*loads)
 
-    async with store_process(settings) as (process, client), Session(client, "y") as session:
-        await session.free(len(works))
+    other = settings.model_copy(update={"listen": settings.listen + ".2"})
+    async with (
+        store_process(other) as (process, client),
+        Session(client, "y") as session,
+        session.living(len(works)),
+    ):
         taken = [await session.work() for _ in works]
         for work in taken:
             journal = await client.journal(work.execution_id)

@@ -141,9 +141,9 @@ async def test_a_foreign_page_token_or_size_is_refused(store: Store):
         ExecutionFilter(started_after=1, started_before=2),
     ],
 )
-async def test_case_24_each_filter_uses_an_index(store: Store, settings, wanted: ExecutionFilter):
+async def test_case_24_each_filter_uses_an_index(sqlite_store: Store, sqlite_settings, wanted: ExecutionFilter):
     sql, values = executions_query(wanted, (1, 1), 10)
-    with sqlite3.connect(settings.file) as db:
+    with sqlite3.connect(sqlite_settings.file) as db:
         plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
     db.close()
     assert any("e USING INDEX" in step for step in plan), plan

@@ -66,7 +66,7 @@ async def test_case_18_an_answer_after_the_expiry_is_a_conflict(store: Store):
     async with store.session() as session:
         soon = Timestamp(seconds=int(time.time()) + 60)
         work, _ = await _asking(store, session, expires_at=soon)
-        store.clock.ahead_s = 61
+        await store.move_clock(61)
         with pytest.raises(Conflict, match="expired"):
             await store.answer(work.execution_id, node_id="ask", response="late")
 

@@ -29,45 +29,47 @@ async def test_health_says_serving(store: Store):
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_a_second_store_on_the_same_file_is_refused(store: Store, settings: Settings):
-    message = await _refusal(settings.model_copy(update={"listen": settings.listen + ".second"}))
-    assert str(settings.file) in message and "in use by another store" in message
+async def test_a_second_store_on_the_same_file_is_refused(sqlite_store: Store, sqlite_settings: Settings):
+    message = await _refusal(sqlite_settings.model_copy(update={"listen": sqlite_settings.listen + ".second"}))
+    assert str(sqlite_settings.file) in message and "in use by another store" in message
 
 
-async def test_a_file_owned_by_another_process_is_refused(settings: Settings):
-    settings.file.parent.mkdir(parents=True)
-    script = f"import fcntl, sys; f = open({str(settings.file) + '.lock'!r}, 'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
+async def test_a_file_owned_by_another_process_is_refused(sqlite_settings: Settings):
+    sqlite_settings.file.parent.mkdir(parents=True)
+    script = (
+        f"import fcntl, sys; f = open({str(sqlite_settings.file) + '.lock'!r}, 'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
+    )
     owner = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script + "print('owned', flush=True); sys.stdin.read()",
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert owner.stdout and await owner.stdout.readline() == b"owned\n"
     try:
-        assert "in use by another store" in await _refusal(settings)
+        assert "in use by another store" in await _refusal(sqlite_settings)
     finally:
         await owner.communicate(b"")
-    async with running(settings):
+    async with running(sqlite_settings):
         pass
 
 
-async def test_a_file_that_is_no_database_is_named(settings: Settings):
-    settings.file.parent.mkdir(parents=True)
-    settings.file.write_bytes(b"a letter to grandmother\n" * 200)
-    message = await _refusal(settings)
-    assert str(settings.file) in message and "damaged" in message
+async def test_a_file_that_is_no_database_is_named(sqlite_settings: Settings):
+    sqlite_settings.file.parent.mkdir(parents=True)
+    sqlite_settings.file.write_bytes(b"a letter to grandmother\n" * 200)
+    message = await _refusal(sqlite_settings)
+    assert str(sqlite_settings.file) in message and "damaged" in message
 
 
-async def test_a_folder_that_cannot_be_made_is_named(settings: Settings):
-    settings.file.parent.parent.mkdir(exist_ok=True)
-    settings.file.parent.write_text("a file where the folder should be")
-    message = await _refusal(settings)
-    assert str(settings.file) in message and "may write to" in message
+async def test_a_folder_that_cannot_be_made_is_named(sqlite_settings: Settings):
+    sqlite_settings.file.parent.parent.mkdir(exist_ok=True)
+    sqlite_settings.file.parent.write_text("a file where the folder should be")
+    message = await _refusal(sqlite_settings)
+    assert str(sqlite_settings.file) in message and "may write to" in message
 
 
-async def test_a_taken_address_is_a_sentence(store: Store, settings: Settings, tmp_path):
-    taken = settings.model_copy(update={"url": f"sqlite:///{tmp_path}/other.db", "listen": "127.0.0.1:0"})
+async def test_a_taken_address_is_a_sentence(sqlite_store: Store, sqlite_settings: Settings, tmp_path):
+    taken = sqlite_settings.model_copy(update={"url": f"sqlite:///{tmp_path}/other.db", "listen": "127.0.0.1:0"})
     async with running(taken) as address:
-        again = settings.model_copy(update={"url": f"sqlite:///{tmp_path}/third.db", "listen": address})
+        again = sqlite_settings.model_copy(update={"url": f"sqlite:///{tmp_path}/third.db", "listen": address})
         assert address in await _refusal(again)
 
 
@@ -84,9 +86,11 @@ def test_relative_and_absolute_files():
     assert str(Settings(url="sqlite:////a/b.db").file) == "/a/b.db"
 
 
-async def test_the_wire_id_and_status_of_executions_can_be_read_from_outside(store: Store, settings: Settings):
-    execution_id = (await store.create()).execution.execution_id
-    db = sqlite3.connect(f"file:{settings.file}?mode=ro", uri=True)
+async def test_the_wire_id_and_status_of_executions_can_be_read_from_outside(
+    sqlite_store: Store, sqlite_settings: Settings
+):
+    execution_id = (await sqlite_store.create()).execution.execution_id
+    db = sqlite3.connect(f"file:{sqlite_settings.file}?mode=ro", uri=True)
     assert db.execute("SELECT execution_id, status FROM executions").fetchall() == [(execution_id, "pending")]
     db.close()
 

@@ -140,7 +140,7 @@ async def _take(store: Store, session: Session) -> pb.Work:
     """The next work, the clock moved on by as much as it takes: 5, 30, 120 or 600 s."""
     start_s = store.clock.ahead_s
     for wait_s in (0, 5, 30, 120, 600):
-        store.clock.ahead_s = start_s + wait_s
+        await store.move_clock(start_s + wait_s)
         await session.free(1)
         try:
             async with asyncio.timeout(0.15):
@@ -174,7 +174,8 @@ async def test_recovery_brings_source_journal_and_open_signals_to_the_holder_onl
         assert caught.value.reason == "FENCED"
 
 
-async def test_after_a_restart_of_the_store_work_is_given_at_once_as_recovery(store: Store):
+async def test_after_a_restart_of_the_store_work_is_given_at_once_as_recovery(sqlite_store: Store):
+    store = sqlite_store  # with one file there is one store; test_replicas.py has the others
     async with store.session() as session:
         work = await store.running(session)
         queued = await store.create()

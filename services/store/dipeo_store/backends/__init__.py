@@ -1,6 +1,8 @@
 """Databases behind one narrow seam: each method is one transaction, and all of them decide by journal.py."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from dipeo_kit.errors import DipeoError
@@ -56,3 +58,29 @@ class Backend(Protocol):
     async def recovery(self, execution_id: str, fence: int) -> Recovery: ...
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What another store on the same database did. `all`: nobody knows what, look at everything."""
+
+    heads: Mapping[str, int]  # execution id -> seq its journal has come to
+    sessions: frozenset[str]  # holders for whom signals were left
+    work: bool  # an execution may be taken
+    all: bool = False
+
+
+class SharedBackend(Backend, Protocol):
+    """A database that several stores may use at once (peers.py)."""
+
+    async def renew(self, session_ids: Collection[str]) -> set[str]:
+        """They live; answers with those that nobody has given up."""
+        ...
+
+    async def lose_silent_sessions(self, lost_s: float) -> list[str]:
+        """Give up the sessions of any store that have shown no life for so long."""
+        ...
+
+    async def heads(self, execution_ids: Sequence[str]) -> dict[str, int]: ...
+    async def signals_of(self, session_ids: Sequence[str]) -> dict[str, list[Signal]]: ...
+    def hearing(self, heard: Callable[[News], None]) -> AbstractAsyncContextManager[None]: ...
