@@ -10,6 +10,7 @@
     ├── Overloaded          try again later
     ├── Unavailable         something we depend on is down
     ├── NotSupported
+    ├── DataLoss            what is stored is damaged
     └── Internal            our mistake; the words stay in the log
 
 Every package raises these or its own subclasses. TABLE is the only place that knows what each becomes on gRPC, in
@@ -93,6 +94,12 @@ class NotSupported(DipeoError):
     code = "NOT_SUPPORTED"
 
 
+class DataLoss(DipeoError):
+    """What is stored is not what was put there."""
+
+    code = "DATA_LOSS"
+
+
 class Internal(DipeoError):
     """A mistake of ours. Users see that it happened, the log says what."""
 
@@ -118,6 +125,7 @@ TABLE: tuple[Row, ...] = (
     Row(Overloaded, "RESOURCE_EXHAUSTED", "OVERLOADED", 3),
     Row(Unavailable, "UNAVAILABLE", "UNAVAILABLE", 3),
     Row(NotSupported, "UNIMPLEMENTED", "NOT_SUPPORTED", 1),
+    Row(DataLoss, "DATA_LOSS", "DATA_LOSS", 3),
     Row(Internal, "INTERNAL", "INTERNAL", 3),
 )
 

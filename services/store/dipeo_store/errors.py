@@ -8,12 +8,17 @@ dipeo_kit.errors.Conflict
 │   ├── IllegalTransition  a mistake of the writer
 │   └── TooLarge        an event beyond the limit
 ├── NotLegalNow         a signal or answer that came too late (reason CONFLICT)
+├── EtagMismatch        a diagram of the catalogue that somebody else changed
+├── NoMasterKey, WrongMasterKey  secrets cannot be sealed or opened
 └── SessionLost         the session was given up; open a new one
 dipeo_kit.errors.BadInput
 └── InvalidEvent        an event nobody could read
 dipeo_kit.errors.NotFound
 ├── UnknownExecution
+├── UnknownSecret, UnknownDiagram, UnknownBlob
 └── NothingAsked
+dipeo_kit.errors.DataLoss
+└── Tampered            what is stored is not what was put
 dipeo_kit.errors.Overloaded
 ├── SlowReader          watch again from the last seq (reason RESYNC_REQUIRED)
 └── DiskFull
@@ -23,7 +28,7 @@ dipeo_kit.errors.Unavailable
 └── Unusable            the database cannot be opened: in use, unwritable, damaged, newer
 """
 
-from dipeo_kit.errors import BadInput, Conflict, NotFound, Overloaded, Unavailable
+from dipeo_kit.errors import BadInput, Conflict, DataLoss, NotFound, Overloaded, Unavailable
 
 
 class Refused(Conflict):
@@ -74,6 +79,23 @@ class NotLegalNow(Conflict):
     reason = "CONFLICT"
 
 
+class EtagMismatch(Conflict):
+    reason = "ETAG_MISMATCH"
+
+    def __init__(self, name: str, *, wanted: int, current: int) -> None:
+        now = f"has etag {current} now" if current else "does not exist"
+        super().__init__(f'diagram "{name}" {now}, not {wanted}: somebody else changed it; read it again')
+        self.name, self.current = name, current
+
+
+class NoMasterKey(Conflict):
+    reason = "NO_MASTER_KEY"
+
+
+class WrongMasterKey(Conflict):
+    reason = "WRONG_MASTER_KEY"
+
+
 class SessionLost(Conflict):
     reason = "SESSION_LOST"
 
@@ -86,6 +108,22 @@ class UnknownExecution(NotFound):
     def __init__(self, execution_id: str) -> None:
         super().__init__(f"no execution {execution_id}")
         self.execution_id = execution_id
+
+
+class UnknownSecret(NotFound):
+    """No key goes by that name."""
+
+
+class UnknownDiagram(NotFound):
+    """Not in the catalogue."""
+
+
+class UnknownBlob(NotFound):
+    """No such bytes are kept."""
+
+
+class Tampered(DataLoss):
+    """What is stored is not what was put."""
 
 
 class NothingAsked(NotFound):

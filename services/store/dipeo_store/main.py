@@ -6,9 +6,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from dipeo_kit import logs, process, rpc, telemetry
@@ -18,6 +18,7 @@ from dipeo_protos.store.v1 import store_pb2_grpc
 from dipeo_store.backends import Backend, Clock, SharedBackend
 from dipeo_store.backends.sqlite import open_sqlite
 from dipeo_store.peers import Peers
+from dipeo_store.secrets import Safe, master_key
 from dipeo_store.service import NAME, StoreService
 from dipeo_store.sessions import Sessions
 from dipeo_store.watchers import Watchers
@@ -44,6 +45,8 @@ class Settings(ServiceSettings):
     watch_queue: int = Field(1000, ge=1)  # events a slow reader may be behind
     grace_s: float = Field(5, ge=0)  # for running calls at a stop
     log_level: str = "INFO"
+    master_key: SecretStr = SecretStr("")  # 32 bytes as hex or base64; without it no secrets are kept
+    master_key_file: Path | None = None  # where it stands instead
     # Postgres only
     auto_migrate: bool = False  # else `dipeo-store migrate` does it; a SQLite file is always brought up to date
     pool_min: int = Field(2, ge=0)  # connections, for writing and for reading each
@@ -62,6 +65,25 @@ class Settings(ServiceSettings):
                 f'"{url}" is not a database this store knows; expected sqlite:///PATH or postgresql://HOST/DATABASE'
             )
         return url
+
+    @model_validator(mode="after")
+    def _usable_master_key(self) -> Self:
+        self.safe()
+        return self
+
+    def safe(self) -> Safe:
+        """Raises ValueError, which names the variable but never the key."""
+        text, name = self.master_key.get_secret_value(), "DIPEO_STORE_MASTER_KEY"
+        if not text and self.master_key_file:
+            name = f"DIPEO_STORE_MASTER_KEY_FILE ({self.master_key_file})"
+            try:
+                text = self.master_key_file.read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"{name}: it cannot be read: {error}") from None
+        try:
+            return Safe(master_key(text) if text.strip() else None)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
     @property
     def is_postgres(self) -> bool:
@@ -97,7 +119,13 @@ async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator
         backend, shared = await _opened(settings, stack, watchers, clock)
         sessions = Sessions(backend, lost_s=settings.lost_s)
         service = StoreService(
-            backend, sessions, watchers, clock=clock, heartbeat_s=settings.heartbeat_s, lost_s=settings.lost_s
+            backend,
+            sessions,
+            watchers,
+            settings.safe(),
+            clock=clock,
+            heartbeat_s=settings.heartbeat_s,
+            lost_s=settings.lost_s,
         )
         address = await stack.enter_async_context(
             rpc.serve(

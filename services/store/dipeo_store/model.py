@@ -230,3 +230,43 @@ class ExecutionFilter:
     started_after: int | None = None
     started_before: int | None = None
     id_prefix: str = ""
+
+
+class NewSecret(NamedTuple):
+    """Never printed: it has the key in the clear."""
+
+    secret_id: str
+    label: str
+    service: str
+    base_url: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"NewSecret({self.secret_id})"
+
+
+class SealedSecret(NamedTuple):
+    secret_id: str
+    label: str
+    service: str
+    base_url: str
+    last4: str
+    ciphertext: bytes
+    key_id: str
+    created_at: int
+    used_at: int | None
+
+
+class CatalogEntry(NamedTuple):
+    """A diagram of the catalogue; `etag` is the revision that made it so."""
+
+    name: str
+    format: str
+    text: str
+    text_hash: str
+    metadata: str | None  # JSON text
+    published: bool
+    etag: int
+    deleted: bool
+    updated_at: int
+    updated_by: str

@@ -3,42 +3,44 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
-
-from grpc import aio
 
 from dipeo_kit.errors import BadInput, Overloaded, Unavailable
 from dipeo_kit.rpc import MAX_MESSAGE_BYTES
 from dipeo_protos.store.v1 import store_pb2 as pb
-from dipeo_protos.store.v1 import store_pb2_grpc
 from dipeo_store import observed, wire
 from dipeo_store.backends import Backend, Clock
+from dipeo_store.content_service import ContentService, Context
 from dipeo_store.model import Append, Execution, Signal, Work
+from dipeo_store.secrets import Safe
 from dipeo_store.sessions import ExecutorSession, Sessions
 from dipeo_store.watchers import Watchers
 
-Context = aio.ServicerContext[Any, Any]
 NAME = "dipeo.store.v1.StoreService"
 
 
-class StoreService(store_pb2_grpc.StoreServiceServicer):
+class StoreService(ContentService):
+    """What concerns single executions; the rest: content_service.py."""
+
     def __init__(
         self,
         backend: Backend,
         sessions: Sessions,
         watchers: Watchers,
+        safe: Safe,
         *,
         clock: Clock,
         heartbeat_s: float,
         lost_s: float,
     ) -> None:
-        self._backend, self._sessions, self._watchers = backend, sessions, watchers
+        super().__init__(backend, safe)
+        self._sessions, self._watchers = sessions, watchers
         self._clock, self._heartbeat_s, self._lost_s = clock, heartbeat_s, lost_s
         self._appending: set[asyncio.Task[object]] = set()
         self._stopping = False
 
     def stop(self) -> None:
         """End the append streams, which would stay open for ever; a writer that missed its answer asks again."""
+        super().stop()
         self._stopping = True
         for task in self._appending:
             task.cancel()

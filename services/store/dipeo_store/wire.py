@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -185,6 +186,11 @@ def execution_to_pb(execution: Execution) -> store_pb2.Execution:
     )
 
 
+def summary_to_pb(execution: Execution) -> store_pb2.Execution:
+    """Without what may be large."""
+    return execution_to_pb(replace(execution, variables=None, options=None, result=None))
+
+
 def error_to_pb(body: dict[str, Any]) -> events_pb2.Error:
     return events_pb2.Error(**{name: body.get(name, "") for name in ("type", "message", "code", "node_id", "details")})
 
@@ -272,14 +278,17 @@ def checked_response(response: str) -> str:
 # --- lists -----------------------------------------------------------------------------------------------------------
 
 
+def statuses_from_pb(numbers: Iterable[int]) -> tuple[str, ...]:
+    """Raises BadInput."""
+    if unknown := set(numbers) - set(store_pb2.ExecutionStatus.values()):
+        raise BadInput(f"statuses: {min(unknown)} is not one this store knows")
+    return tuple(store_pb2.ExecutionStatus.Name(each).removeprefix("EXECUTION_STATUS_").lower() for each in numbers)
+
+
 def filter_from_pb(pb: store_pb2.ListExecutionsRequest) -> ExecutionFilter:
     """Raises BadInput."""
-    if unknown := set(pb.statuses) - set(store_pb2.ExecutionStatus.values()):
-        raise BadInput(f"statuses: {min(unknown)} is not one this store knows")
     return ExecutionFilter(
-        statuses=tuple(
-            store_pb2.ExecutionStatus.Name(status).removeprefix("EXECUTION_STATUS_").lower() for status in pb.statuses
-        ),
+        statuses=statuses_from_pb(pb.statuses),
         diagram_id=pb.diagram_id,
         started_after=micros(pb.started_after) if pb.HasField("started_after") else None,
         started_before=micros(pb.started_before) if pb.HasField("started_before") else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dipeo_kit.errors import DipeoError
+from dipeo_store.backends.content import Content
 from dipeo_store.model import (
     Answered,
     Append,
@@ -29,7 +30,7 @@ Clock = Callable[[], int]  # microseconds since 1970 UTC
 Publish = Callable[[Sequence[Published]], None]  # called on the event loop, after the commit
 
 
-class Backend(Protocol):
+class Backend(Content, Protocol):
     """What service.py and sessions.py ask of a database. Unknown executions raise UnknownExecution."""
 
     # writes: durable when they return

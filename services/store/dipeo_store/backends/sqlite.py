@@ -17,6 +17,7 @@ from dipeo_kit import logs
 from dipeo_kit.errors import DipeoError
 from dipeo_store import errors, model
 from dipeo_store.backends import Clock, Publish, migrations, sqlite_inbox, sqlite_reads, sqlite_writes
+from dipeo_store.backends.sqlite_content import SqliteContent
 from dipeo_store.backends.sqlite_writes import Unit
 from dipeo_store.committer import Committed, Committer
 
@@ -118,7 +119,7 @@ def _connected(file: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
-class SqliteBackend:
+class SqliteBackend(SqliteContent):
     """dipeo_store.backends.Backend on one SQLite file."""
 
     def __init__(

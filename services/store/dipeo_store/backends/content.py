@@ -1,0 +1,45 @@
+"""What a database keeps beside journals: secrets, the catalogue of diagrams; and the overview of executions."""
+
+from typing import Protocol
+
+from dipeo_store.model import CatalogEntry, Execution, SealedSecret
+
+
+class Content(Protocol):
+    """Part of Backend. Times that are written are the database's own."""
+
+    async def session_alive(self, session_id: str) -> bool: ...
+
+    async def overview(self, diagram_id: str, *, seen_us: int | None) -> tuple[list[Execution], int]:
+        """Executions (of one diagram, "" = all) that have not ended, or ended since `seen_us` (None = only the former),
+        oldest first, at most 2000; and the time to ask with next, a little before now because commits take a while.
+        """
+
+    async def put_secret(self, sealed: SealedSecret) -> SealedSecret:
+        """Insert, or replace the one of that id, its created_at kept. Raises AlreadyExists: the label is another's."""
+
+    async def secrets(self) -> list[SealedSecret]:
+        """Oldest first."""
+
+    async def delete_secret(self, reference: str) -> bool:
+        """By id, else by label; False when there is none."""
+
+    async def secret_used(self, secret_id: str) -> None: ...
+
+    async def put_diagram(self, entry: CatalogEntry, *, if_match: int | None) -> tuple[CatalogEntry, bool]:
+        """(as stored, whether anything changed). `etag`, `deleted` and `updated_at` of the argument do not count.
+
+        Raises EtagMismatch. Changes get their numbers in the order of their commits.
+        """
+
+    async def delete_diagram(self, name: str, *, if_match: int | None) -> bool:
+        """False when there is none. Raises EtagMismatch."""
+
+    async def diagram(self, name: str) -> CatalogEntry:
+        """Raises UnknownDiagram."""
+
+    async def diagrams(self, *, published_only: bool, after_name: str, limit: int) -> list[CatalogEntry]:
+        """By name; without their texts."""
+
+    async def catalog_changes(self, after: int, *, limit: int) -> list[CatalogEntry]:
+        """The latest change of each diagram after that revision, deletions too, in order; without their texts."""

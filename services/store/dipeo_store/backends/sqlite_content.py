@@ -1,0 +1,175 @@
+"""Secrets, catalogue and overview on SQLite."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from dipeo_kit.errors import AlreadyExists
+from dipeo_store import catalog, errors
+from dipeo_store.backends.rows import EXECUTION, execution_of
+from dipeo_store.backends.sqlite_writes import Transaction
+from dipeo_store.model import CatalogEntry, Execution, SealedSecret
+
+MAX_OVERVIEW = 2000
+COMMIT_US = 2_000_000  # between the time a transaction writes and its end
+
+Result = TypeVar("Result")
+_SECRET = f"SELECT {', '.join(SealedSecret._fields)} FROM secrets"
+_ENTRY = f"SELECT {', '.join(CatalogEntry._fields)} FROM catalog"
+_LISTED = _ENTRY.replace(" text,", " '',")
+
+
+class _Access(Protocol):
+    """What SqliteBackend brings."""
+
+    _clock: Callable[[], int]
+
+    async def _operate(self, operation: Callable[..., Result], *args: Any, **kwargs: Any) -> Result: ...
+    async def _read(self, query: Callable[..., Result], *args: Any) -> Result: ...
+
+
+class SqliteContent:
+    """dipeo_store.backends.content.Content."""
+
+    async def session_alive(self: _Access, session_id: str) -> bool:
+        return await self._read(_session_alive, session_id)
+
+    async def overview(self: _Access, diagram_id: str, *, seen_us: int | None) -> tuple[list[Execution], int]:
+        now = self._clock()
+        return await self._read(_overview, diagram_id, seen_us), now - COMMIT_US
+
+    async def put_secret(self: _Access, sealed: SealedSecret) -> SealedSecret:
+        return await self._operate(_put_secret, sealed)
+
+    async def secrets(self: _Access) -> list[SealedSecret]:
+        return await self._read(_secrets)
+
+    async def delete_secret(self: _Access, reference: str) -> bool:
+        return await self._operate(_delete_secret, reference)
+
+    async def secret_used(self: _Access, secret_id: str) -> None:
+        await self._operate(_secret_used, secret_id)
+
+    async def put_diagram(self: _Access, entry: CatalogEntry, *, if_match: int | None) -> tuple[CatalogEntry, bool]:
+        return await self._operate(_put_diagram, entry, if_match)
+
+    async def delete_diagram(self: _Access, name: str, *, if_match: int | None) -> bool:
+        return await self._operate(_delete_diagram, name, if_match)
+
+    async def diagram(self: _Access, name: str) -> CatalogEntry:
+        return await self._read(_diagram, name)
+
+    async def diagrams(self: _Access, *, published_only: bool, after_name: str, limit: int) -> list[CatalogEntry]:
+        return await self._read(_diagrams, published_only, after_name, limit)
+
+    async def catalog_changes(self: _Access, after: int, *, limit: int) -> list[CatalogEntry]:
+        return await self._read(_catalog_changes, after, limit)
+
+
+def _session_alive(db: sqlite3.Connection, session_id: str) -> bool:
+    row = db.execute("SELECT 1 FROM sessions WHERE session_id = ? AND state = 'alive'", (session_id,)).fetchone()
+    return row is not None
+
+
+def _overview(db: sqlite3.Connection, diagram_id: str, seen_us: int | None) -> list[Execution]:
+    # two statements: SQLite would not use both indexes for one OR with an order
+    conditions: list[tuple[str, tuple[Any, ...]]] = [("e.status IN ('pending', 'running', 'paused')", ())]
+    if seen_us is not None:
+        conditions.append(("e.ended_at >= ?", (seen_us,)))
+    of_diagram, parameters = (" AND e.diagram_id = ?", (diagram_id,)) if diagram_id else ("", ())
+    rows = [
+        row
+        for condition, values in conditions
+        for row in db.execute(f"{EXECUTION} WHERE {condition}{of_diagram} LIMIT {MAX_OVERVIEW}", (*values, *parameters))
+    ]
+    return sorted(map(execution_of, rows), key=lambda each: (each.created_at, each.id))[:MAX_OVERVIEW]
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+
+def _put_secret(tx: Transaction, sealed: SealedSecret) -> SealedSecret:
+    taken = tx.db.execute("SELECT secret_id FROM secrets WHERE label = ?", (sealed.label,)).fetchone()
+    if taken and taken[0] != sealed.secret_id:
+        raise AlreadyExists(f'a key with the label "{sealed.label}" exists; remove it first, or choose another label')
+    values = sealed._replace(created_at=tx.now)
+    row = tx.db.execute(
+        f"INSERT INTO secrets ({', '.join(SealedSecret._fields)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (secret_id) DO UPDATE SET label = excluded.label, service = excluded.service,"
+        " base_url = excluded.base_url, last4 = excluded.last4, ciphertext = excluded.ciphertext,"
+        f" key_id = excluded.key_id RETURNING {', '.join(SealedSecret._fields)}",
+        values,
+    ).fetchone()
+    return SealedSecret(*row)
+
+
+def _secrets(db: sqlite3.Connection) -> list[SealedSecret]:
+    return [SealedSecret(*row) for row in db.execute(f"{_SECRET} ORDER BY created_at, secret_id")]
+
+
+def _delete_secret(tx: Transaction, reference: str) -> bool:
+    for column in ("secret_id", "label"):
+        if tx.db.execute(f"DELETE FROM secrets WHERE {column} = ?", (reference,)).rowcount:
+            return True
+    return False
+
+
+def _secret_used(tx: Transaction, secret_id: str) -> None:
+    tx.db.execute("UPDATE secrets SET used_at = ? WHERE secret_id = ?", (tx.now, secret_id))
+
+
+# --- the catalogue ---------------------------------------------------------------------------------------------------
+
+
+def _entry(row: Any) -> CatalogEntry:
+    entry = CatalogEntry(*row)
+    return entry._replace(published=bool(entry.published), deleted=bool(entry.deleted))
+
+
+def _current(db: sqlite3.Connection, name: str) -> CatalogEntry | None:
+    row = db.execute(f"{_ENTRY} WHERE name = ?", (name,)).fetchone()
+    return _entry(row) if row else None
+
+
+def _next_revision(tx: Transaction) -> int:
+    (revision,) = tx.db.execute("UPDATE catalog_revision SET value = value + 1 RETURNING value").fetchone()
+    return int(revision)
+
+
+def _put_diagram(tx: Transaction, entry: CatalogEntry, if_match: int | None) -> tuple[CatalogEntry, bool]:
+    current = _current(tx.db, entry.name)
+    catalog.require_etag(entry.name, current, if_match)
+    if current and catalog.says_the_same(entry, current):
+        return current, False
+    stored = entry._replace(etag=_next_revision(tx), deleted=False, updated_at=tx.now)
+    tx.db.execute("INSERT OR REPLACE INTO catalog VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", stored)
+    return stored, True
+
+
+def _delete_diagram(tx: Transaction, name: str, if_match: int | None) -> bool:
+    current = _current(tx.db, name)
+    catalog.require_etag(name, current, if_match)
+    if current is None or current.deleted:
+        return False
+    tx.db.execute(
+        "UPDATE catalog SET deleted = 1, text = '', metadata = NULL, etag = ?, updated_at = ? WHERE name = ?",
+        (_next_revision(tx), tx.now, name),
+    )
+    return True
+
+
+def _diagram(db: sqlite3.Connection, name: str) -> CatalogEntry:
+    entry = _current(db, name)
+    if entry is None or entry.deleted:
+        raise errors.UnknownDiagram(f'no diagram "{name}" is in the catalogue')
+    return entry
+
+
+def _diagrams(db: sqlite3.Connection, published_only: bool, after_name: str, limit: int) -> list[CatalogEntry]:
+    published = " AND published" if published_only else ""
+    rows = db.execute(f"{_LISTED} WHERE NOT deleted AND name > ?{published} ORDER BY name LIMIT ?", (after_name, limit))
+    return [_entry(row) for row in rows]
+
+
+def _catalog_changes(db: sqlite3.Connection, after: int, limit: int) -> list[CatalogEntry]:
+    return [_entry(row) for row in db.execute(f"{_LISTED} WHERE etag > ? ORDER BY etag LIMIT ?", (after, limit))]
