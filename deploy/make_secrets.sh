@@ -14,6 +14,7 @@ keep() { # NAME VALUE: written unless it is there
 
 keep postgres_password "$(fresh)"
 keep dipeo_store_url "postgresql://dipeo:$(cat "$folder/postgres_password")@postgres:5432/dipeo"
+keep dipeo_store_master_key "$(fresh)" # encrypts stored provider keys: keep a copy elsewhere
 keep dipeo_grpc_secret "$(fresh)"
 keep dipeo_gateway_token "$(fresh)"
 for provider in openai anthropic gemini; do
