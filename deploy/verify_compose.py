@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,13 @@ LOAD = 100
 END_S = 240.0
 
 
-def chain(steps: int, step_s: float) -> str:
-    """A light diagram of `steps` code jobs in a row, each of `step_s` seconds."""
+WAIT = "while ! test -e /project/go; do sleep 0.2; done; echo went"
+
+
+def chain(steps: int, language: str, code: str) -> str:
+    """A light diagram of `steps` equal code jobs in a row."""
     lines = ["version: light", "nodes:", "  - {label: n0, type: start}"]
-    code = f"import time; time.sleep({step_s}); result = 1"
-    lines += [f'  - {{label: n{n}, type: code_job, code: "{code}"}}' for n in range(1, steps + 1)]
+    lines += [f'  - {{label: n{n}, type: code_job, language: {language}, code: "{code}"}}' for n in range(1, steps + 1)]
     lines += [f"  - {{label: n{steps + 1}, type: endpoint}}", "connections:"]
     lines += [f"  - {{from: n{n}, to: n{n + 1}}}" for n in range(steps + 1)]
     return "\n".join([*lines, ""])
@@ -100,8 +103,9 @@ def composed() -> Iterator[House]:
             "BUILDX_GIT_INFO": "false",
         }
         house = House(kept | own, folder)
-        (folder / "chain.light.yaml").write_text(chain(STEPS, STEP_S))
-        (folder / "short.light.yaml").write_text(chain(3, 0.5))
+        nap = f"import time; time.sleep({STEP_S}); result = 1"
+        (folder / "chain.light.yaml").write_text(chain(STEPS, "python", nap))
+        (folder / "wait.light.yaml").write_text(chain(2, "bash", WAIT))
         try:
             timed("images built", lambda: house.compose("build", "--quiet"))
             timed("everything healthy", lambda: house.compose("up", "--detach", "--wait", "--no-build"))
@@ -151,35 +155,34 @@ def killed_during_a_run(house: House, service: str) -> None:
 
 
 def restarted_under_load(house: House) -> None:
-    """LOAD runs in flight, every container stopped as a rollout does and started again, one after another."""
-    runs = [house.begin("short.light.yaml") for _ in range(LOAD)]
+    """LOAD runs that wait for a file, every container stopped as a rollout does and started again, then the file."""
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(house.begin, ["wait.light.yaml"] * LOAD))
+    started = time.monotonic()
     for service in SERVICES:
         for container in house.containers(service):
             subprocess.run(["docker", "restart", container], check=True, capture_output=True)
             house.compose("up", "--detach", "--wait", "--no-build")
-    timed(f"{LOAD} runs, every service restarted once", lambda: all_ended(house, runs))
+    check(not any(is_over(house, run) for run in (runs[0], runs[-1])), "the runs were to be in flight")
+    house.compose("exec", "--index", "1", "executor", "touch", "/project/go")
+    for execution_id in runs:
+        ended(house, execution_id)
+    print(f"{LOAD} runs, every service restarted once: {time.monotonic() - started:.1f} s")
 
 
 def completed(events: list[dict[str, Any]]) -> set[str]:
     return {it["node_id"] for it in events if it["type"] == "NODE_COMPLETED"}
 
 
+def is_over(house: House, execution_id: str) -> bool:
+    return house.results(execution_id)["status"] not in ("pending", "running", "paused")
+
+
 def ended(house: House, execution_id: str) -> None:
     """Wait for the end, which must be a good one."""
-    status = ""
-
-    def over() -> bool:
-        nonlocal status
-        status = house.results(execution_id)["status"]
-        return status not in ("pending", "running", "paused")
-
-    wait_for(over, f"{execution_id} to end")
+    wait_for(lambda: is_over(house, execution_id), f"{execution_id} to end")
+    status = house.results(execution_id)["status"]
     check(status == "completed", f"{execution_id} {status}")
-
-
-def all_ended(house: House, executions: list[str]) -> None:
-    for execution_id in executions:
-        ended(house, execution_id)
 
 
 def wait_for(reached: Callable[[], bool], what: str) -> None:
