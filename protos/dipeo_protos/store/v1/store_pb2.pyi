@@ -405,12 +405,16 @@ class SessionRequest(_message.Message):
     def __init__(self, open: _Optional[_Union[OpenSession, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., close: _Optional[_Union[CloseSession, _Mapping]] = ...) -> None: ...
 
 class OpenSession(_message.Message):
-    __slots__ = ("executor", "version")
+    __slots__ = ("executor", "version", "resume_session_id", "holding")
     EXECUTOR_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    RESUME_SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    HOLDING_FIELD_NUMBER: _ClassVar[int]
     executor: str
     version: str
-    def __init__(self, executor: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+    resume_session_id: str
+    holding: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, executor: _Optional[str] = ..., version: _Optional[str] = ..., resume_session_id: _Optional[str] = ..., holding: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("free_slots",)
@@ -431,14 +435,20 @@ class CloseSession(_message.Message):
     def __init__(self) -> None: ...
 
 class SessionResponse(_message.Message):
-    __slots__ = ("opened", "work", "signal")
+    __slots__ = ("opened", "work", "signal", "alive")
     OPENED_FIELD_NUMBER: _ClassVar[int]
     WORK_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
     opened: SessionOpened
     work: Work
     signal: Signal
-    def __init__(self, opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., signal: _Optional[_Union[Signal, _Mapping]] = ...) -> None: ...
+    alive: Alive
+    def __init__(self, opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., signal: _Optional[_Union[Signal, _Mapping]] = ..., alive: _Optional[_Union[Alive, _Mapping]] = ...) -> None: ...
+
+class Alive(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class SessionOpened(_message.Message):
     __slots__ = ("session_id", "heartbeat_s", "lost_s")
