@@ -139,6 +139,20 @@ class Gateway:
         page: Json = self.execute(operations.EXECUTION_EVENTS, variables)["executionEvents"]
         return page
 
+    def metrics(self, execution_id: str, threshold_ms: float | None = None) -> Json:
+        """Raises NotFound."""
+        variables = {"id": execution_id, "threshold_ms": threshold_ms}
+        found: Json = self.execute(operations.GET_EXECUTION_METRICS, variables)["getExecutionMetrics"]
+        if not found:
+            raise NotFound(f"Execution not found: {execution_id}", context={"execution_id": execution_id})
+        return found
+
+    def history(self, diagram_id: str, limit: int) -> list[Json]:
+        """Runs of a diagram, newest first; "" = of all."""
+        variables = {"diagram_id": diagram_id, "limit": float(limit)}
+        found: list[Json] = self.execute(operations.GET_EXECUTION_HISTORY, variables)["getExecutionHistory"]
+        return found
+
     def abort(self, execution_id: str, reason: str = "") -> Json:
         """Raises CliError with code conflict when the run has ended."""
         return self.control(execution_id, "abort", reason)

@@ -228,3 +228,37 @@ def open_(
 
 
 app.command("monitor", rich_help_panel=OBSERVE, hidden=True)(open_)
+
+
+@app.command(rich_help_panel=OBSERVE)
+def metrics(
+    context: typer.Context,
+    execution: Annotated[str, typer.Argument(metavar="[ID]", help="Default: the newest run.")] = "",
+    latest: Annotated[bool, typer.Option("--latest", help="The newest run.")] = False,
+    diagram: Annotated[str, typer.Option("--diagram", metavar="D", help="The newest run of this diagram.")] = "",
+    breakdown: Annotated[bool, typer.Option("--breakdown", help="Every node run.")] = False,
+    bottlenecks: Annotated[bool, typer.Option("--bottlenecks", help="Only what was slow.")] = False,
+    threshold: Annotated[float | None, typer.Option("--threshold", metavar="MS", help="Slow from; 1000.")] = None,
+    critical_path: Annotated[bool, typer.Option("--critical-path", help="On what the end waited.")] = False,
+    optimizations: Annotated[bool, typer.Option("--optimizations", help="What could be better, and why.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="The runs of --diagram over time.")] = False,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000, help="… how many.")] = 20,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option("--compare", metavar="ID ID", help="Two runs, node by node.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show where the time and the tokens of a run went."""
+    from dipeo_cli import figures, metrics
+
+    asked = metrics.Asked(
+        execution="" if latest else execution,
+        diagram=diagram,
+        compare=compare,
+        history=history,
+        limit=limit,
+        threshold_ms=threshold,
+        views=figures.Views(breakdown, bottlenecks, critical_path, optimizations),
+        as_json=as_json,
+    )
+    return metrics.metrics(context.obj, asked)

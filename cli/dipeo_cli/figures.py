@@ -1,93 +1,169 @@
-"""`dipeo stats`, `dipeo graph`, `dipeo nodes`, `dipeo schema` (spec/cli.md §8.2, §14.1)."""
+"""The text views of `dipeo metrics` (spec/cli.md §5.3). Pure: the gateway's document in, text out."""
 
-import json
-from difflib import get_close_matches
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from dipeo_cli import operations, output, stack, texts
-from dipeo_cli.config import Config
-from dipeo_cli.errors import NotFound, Usage
+from dipeo_cli import output
 from dipeo_cli.tables import columns
 
-PICTURES = ("ascii", "mermaid", "dot", "svg")
 Json = dict[str, Any]
+LABEL_WIDTH = 28
+MIN_BAR = 10
 
 
-def stats(config: Config, name: str, *, format: str, as_json: bool) -> int:
-    diagram = texts.read(config, name, format)
-    found = texts.ask(config, operations.DESCRIBE_DIAGRAM, "describeDiagram", diagram)
-    if as_json:
-        figures = {key: value for key, value in found.items() if key not in ("errors", "warnings", "picture")}
-        output.document({"diagram": diagram.path or "stdin", **figures})
-    else:
-        output.answer("\n".join(_figures(diagram.name, found)))
-    return 0
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Which sections; none = the summary."""
+
+    breakdown: bool = False
+    bottlenecks: bool = False
+    critical_path: bool = False
+    optimizations: bool = False
 
 
-def _figures(name: str, found: Json) -> list[str]:
-    """The first lines are those of the original."""
-    lines = [f"Diagram Statistics: {name}", f"  Nodes: {found['nodes']}", f"  Edges: {found['edges']}"]
-    lines += ["  Node Types:", *(f"    {kind}: {count}" for kind, count in found["node_types"].items())]
-    lines.append(f"  Format: {found['format']}")
-    lines.append(f"  Depth: {found['depth']}")
-    if found["persons"]:
-        lines.append("  Persons:")
-        lines += [f"    {it['label']}: {it['service']} {it['model']}, {it['nodes']} node(s)" for it in found["persons"]]
-    if found["loops"]:
-        lines += ["  Loops:", *(f"    {', '.join(labels)}" for labels in found["loops"])]
-    if found["unreachable"]:
-        lines.append(f"  Unreachable: {', '.join(found['unreachable'])}")
-    return lines
+def text(found: Json, views: Views, width: int) -> str:
+    sections = [_summary(found)]
+    if not views.bottlenecks:
+        sections.append(_tokens(found))
+    if not (views.optimizations or views.critical_path) or views.bottlenecks:
+        sections.append(_bottlenecks(found))
+    if views.breakdown:
+        sections += [_system(found), _nodes(found)]
+    if views.critical_path:
+        sections.append(gantt(found, width))
+    if views.optimizations:
+        sections.append(_optimizations(found))
+    return "\n\n".join(section for section in sections if section)
 
 
-def graph(config: Config, name: str, *, picture: str, format: str, to: str) -> int:
-    if picture not in PICTURES:
-        raise Usage(f"there is no picture {picture}; there are {', '.join(PICTURES)}")
-    diagram = texts.read(config, name, format)
-    found = texts.ask(config, operations.DESCRIBE_DIAGRAM, "describeDiagram", diagram, picture=picture)
-    texts.put(to, found["picture"])
-    return 0
+def _title(emoji: str, words: str) -> str:
+    return f"{output.symbol(emoji + ' ', '')}{words}"
 
 
-def nodes(config: Config, name: str, *, as_json: bool) -> int:
-    kinds: list[Json] = _reference(config)["types"]
-    if not name:
-        if as_json:
-            output.document(kinds)
-        else:
-            output.answer(columns([(kind["name"], kind["summary"]) for kind in kinds]))
-        return 0
-    kind = next((kind for kind in kinds if kind["name"] == name), None)
-    if kind is None:
-        close = get_close_matches(name, [kind["name"] for kind in kinds], n=1)
-        hint = f"did you mean {close[0]}?" if close else "`dipeo nodes` lists them"
-        raise NotFound(f"there is no node type {name}", hint=hint)
-    if as_json:
-        output.document(kind)
-    else:
-        output.answer(_kind(kind))
-    return 0
+def _summary(found: Json) -> str:
+    total = found["total_duration_ms"]
+    durations = [run["duration_ms"] for run in found["node_breakdown"] if run["duration_ms"] is not None]
+    mean = sum(durations) / len(durations) if durations else 0
+    facts = [
+        f"  Execution: {found['execution_id']}" + (" (running)" if found.get("running") else ""),
+        f"  Total:     {total:.0f}ms ({total / 1000:.2f}s)",
+        f"  Nodes:     {found['node_count']}",
+        f"  Average:   {mean:.0f}ms per node run",
+    ]
+    for key, words in (("waiting_ms", "for answers"), ("paused_ms", "paused"), ("queued_ms", "in the queue before")):
+        if found.get(key, 0) >= 1:
+            facts.append(f"  Waited:    {found[key]:.0f}ms {words}")
+    return "\n".join([_title("📊", "Execution Metrics"), *facts])
 
 
-def _kind(kind: Json) -> str:
-    rows = [("PROPERTY", "TYPE", "DEFAULT", "")]
-    for it in kind["properties"]:
-        default = "required" if it["required"] else _short(it["default"])
-        rows.append((it["name"], it["type"], default, it["help"] or ""))
-    ways = f"{', '.join(kind['inputs']) or 'nothing'} → {', '.join(kind['outputs']) or 'nothing'}"
-    return f"{kind['name']}: {kind['summary']}\nArrows: {ways}\n\n{columns(rows)}"
+def _tokens(found: Json) -> str:
+    usage = found["total_token_usage"]
+    if not usage["total"]:
+        return ""
+    lines = [
+        f"  {name.capitalize() + ':':<8} {usage[name]:,}"
+        for name in ("input", "output", "cached", "total")
+        if name in usage
+    ]
+    cost = f"  Cost:    ${usage['cost_usd']:.4f}" if "cost_usd" in usage else "  Cost:    not known"
+    return "\n".join([_title("🪙", "Token Usage:"), *lines, cost])
 
 
-def _short(value: Any) -> str:
-    return "" if value in (None, "", [], {}) else json.dumps(value, ensure_ascii=False)
+def _bottlenecks(found: Json) -> str:
+    if not found["bottlenecks"]:
+        return ""
+    lines = [
+        f"  {place}. {_name(slow)} ({slow['node_type']}): {slow['duration_ms']:.0f}ms ({slow['percentage']}% of total)"
+        for place, slow in enumerate(found["bottlenecks"], start=1)
+    ]
+    return "\n".join([_title("⚠️ ", "Top Bottlenecks:"), *lines])
 
 
-def schema(config: Config, *, to: str) -> int:
-    texts.put(to, json.dumps(_reference(config)["light_schema"], ensure_ascii=False, indent=2) + "\n")
-    return 0
+def _system(found: Json) -> str:
+    rows = [
+        ("in the queue before the start", found.get("queued_ms", 0)),
+        ("no node running", found.get("idle_ms", 0)),
+        ("paused", found.get("paused_ms", 0)),
+        ("waiting for answers", found.get("waiting_ms", 0)),
+    ]
+    total = found["total_duration_ms"] or 1
+    lines = [f"  {words:<30} {spent:>9.0f}ms  {100 * spent / total:5.1f}%" for words, spent in rows if spent >= 0.5]
+    return "\n".join([_title("🔧", "System Operations Timing:"), *lines]) if lines else ""
 
 
-def _reference(config: Config) -> Json:
-    with stack.connect(config) as gateway:
-        found: Json = gateway.execute(operations.GET_NODE_TYPES, {})["getNodeTypes"]
-    return found
+def _nodes(found: Json) -> str:
+    """Per node its runs, then each of them when there are several."""
+    total = found["total_duration_ms"] or 1
+    by_node: dict[str, list[Json]] = {}
+    for run in found["node_breakdown"]:
+        by_node.setdefault(run["node_id"].rpartition("_iter_")[0], []).append(run)
+    shares = 0.0
+    lines = []
+    for runs in by_node.values():
+        spent = sum(run["duration_ms"] or 0 for run in runs)
+        shares += spent / total
+        tokens = _count(sum(run["token_usage"]["total"] for run in runs))
+        name, kind = runs[0]["label"], runs[0]["node_type"]
+        lines.append((name, kind, f"{len(runs)}×", f"{spent:.0f}ms", f"{100 * spent / total:.1f}%", tokens))
+        if len(runs) > 1:
+            lines += [_one(run) for run in runs]
+    table = columns([("NODE", "TYPE", "RUNS", "TIME", "SHARE", "TOKENS"), *lines], right=(2, 3, 4, 5))
+    note = "\n  (over 100% in sum: nodes ran at the same time)" if shares > 1.005 else ""
+    return f"{_title('⏱️ ', 'Per-Node Timing Breakdown:')}\n{_indented(table)}{note}"
+
+
+def _one(run: Json) -> tuple[str, str, str, str, str, str]:
+    took = "running" if run["duration_ms"] is None else f"{run['duration_ms']:.0f}ms"
+    attempt = f" attempt {run['attempt']}" if run["attempt"] > 1 else ""
+    failed = f" failed: {str(run['error']).splitlines()[0][:40]}" if run["error"] else ""
+    return f"  #{run['iteration']}{attempt}{failed}", "", "", took, "", _count(run["token_usage"]["total"])
+
+
+def gantt(found: Json, width: int) -> str:
+    """The critical path, one bar per run, from the start of the execution to its end."""
+    path = found["critical_path"]
+    total = found["total_duration_ms"]
+    title = f"{_title('🧭', 'Critical Path')} ({found['critical_path_ms']:.0f}ms in {len(path)} node runs)"
+    if not path or not total:
+        return f"{title}\n  nothing has ended yet"
+    names = min(max(len(run["label"]) for run in path), LABEL_WIDTH)
+    room = max(width - names - 16, MIN_BAR)
+    block = output.symbol("█", "#")
+    lines = []
+    for run in path:
+        left = min(round(room * run["start_offset_ms"] / total), room - 1)
+        size = min(max(round(room * run["duration_ms"] / total), 1), room - left)
+        bar = (" " * left + block * size).ljust(room)
+        lines.append(f"  {_cut(run['label'], names):<{names}} {bar} {run['duration_ms']:>8.0f}ms")
+    return "\n".join([title, *lines])
+
+
+def _optimizations(found: Json) -> str:
+    return "\n".join([_title("💡", "Optimization Suggestions:"), *_bullets(found["optimizations"])])
+
+
+def _bullets(suggestions: list[Json]) -> Iterator[str]:
+    if not suggestions:
+        yield "  No optimization suggestions available"
+    for each in suggestions:
+        saving = f" (saves {each['saving_ms']:.0f}ms)" if each["saving_ms"] is not None else ""
+        yield f"  {output.symbol('•', '-')} {each['title']}{saving}"
+        yield f"    {each['evidence']}"
+
+
+def _name(run: Json) -> str:
+    """As the original named it, and as people do."""
+    return f"{run['node_id']} {run['label']}"
+
+
+def _count(tokens: int) -> str:
+    return f"{tokens:,}" if tokens else ""
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1]}…"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

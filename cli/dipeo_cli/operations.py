@@ -51,6 +51,16 @@ query ExecutionEvents($id: String!, $after: Int, $limit: Int) {
   executionEvents(execution_id: $id, after_seq: $after, limit: $limit)
 }"""
 
+GET_EXECUTION_METRICS = """
+query GetExecutionMetrics($id: String!, $threshold_ms: Float) {
+  getExecutionMetrics(execution_id: $id, threshold_ms: $threshold_ms)
+}"""
+
+GET_EXECUTION_HISTORY = """
+query GetExecutionHistory($diagram_id: String, $limit: Float) {
+  getExecutionHistory(diagram_id: $diagram_id, limit: $limit)
+}"""
+
 COMPILE_DIAGRAM = """
 query CompileDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL) {
   compileDiagram(source: $source, path: $path, format: $format)

@@ -32,6 +32,13 @@ def colored(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def width() -> int:
+    """Columns of the terminal, 80 where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).columns
+
+
 def painted(text: str, code: int) -> str:
     """For stderr; `code` as in ANSI: 31 red, 33 yellow."""
     return f"\x1b[{code}m{text}\x1b[0m" if colored(sys.stderr) else text

@@ -26,7 +26,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.nodes import Selection
 
-from dipeo_gateway import diagrams, executions, follow, mutations, submit, version, wire
+from dipeo_gateway import diagrams, executions, follow, history, mutations, submit, version, wire
 from dipeo_gateway.context import Context
 from dipeo_gateway.faults import CodedErrors
 from dipeo_gateway.observed import NamedSpans
@@ -68,10 +68,14 @@ def selected(selections: Sequence[Selection]) -> set[str]:
 class Query(diagrams.DiagramQueries):
     @strawberry.field(name="getExecution", description="Null when there is no such execution.")
     async def get_execution(self, info: Info, execution_id: str) -> ExecutionStateType | None:
+        backend, wanted = info.context.backend, selected(info.selected_fields)
         try:
-            return await executions.fetch(info.context.backend, execution_id, selected(info.selected_fields))
+            state = await executions.fetch(backend, execution_id, wanted)
         except errors.NotFound:
             return None
+        if "metrics" in wanted:
+            state.metrics = await history.metrics_of(backend, execution_id)
+        return state
 
     @strawberry.field(name="listExecutions", description="Newest first; limit 0 to 1000.")
     async def list_executions(
@@ -99,6 +103,25 @@ class Query(diagrams.DiagramQueries):
         if not 1 <= most <= MAX_LISTED:
             raise errors.BadInput(f"limit: 1 to {MAX_LISTED}, not {most}")
         return await follow.page(info.context.backend, execution_id, _seq("after_seq", after_seq), most)
+
+    @strawberry.field(
+        name="getExecutionMetrics", description="Durations, critical path, what could be faster; {} when unknown."
+    )
+    async def get_execution_metrics(self, info: Info, execution_id: str, threshold_ms: float | None = None) -> JSON:
+        return await history.metrics_of(info.context.backend, execution_id, threshold_ms)
+
+    @strawberry.field(name="getExecutionOrder", description="Every node run, in start order.")
+    async def get_execution_order(self, info: Info, execution_id: str) -> JSON:
+        return await history.order(info.context.backend, execution_id)
+
+    @strawberry.field(name="getExecutionHistory", description="Runs of a diagram, newest first; limit 0 to 1000.")
+    async def get_execution_history(
+        self, info: Info, diagram_id: str | None = None, limit: float | None = 100, include_metrics: bool | None = False
+    ) -> JSON:
+        most = min(_bounded("limit", limit, 100), MAX_LISTED)
+        return await history.runs_of(
+            info.context.backend, diagram_id or "", most, include_metrics=bool(include_metrics)
+        )
 
     @strawberry.field(name="compileDiagram", description="Checks a diagram and stores nothing.")
     async def compile_diagram(
