@@ -34,7 +34,13 @@ def run(config: Config, request: Request) -> int:
         submit.warn(started, diagram, request)
         _browse(gateway, request, execution_id)
         execution = _followed(config, gateway, request, execution_id, diagram.name, lines, timeout_s)
-    return _report(execution, request, timeout_s)
+    code = _report(execution, request, timeout_s)
+    if request.timing:
+        from dipeo_cli import metrics
+
+        with stack.connect(config) as gateway:
+            output.say(f"\n{metrics.breakdown(gateway, execution_id)}")
+    return code
 
 
 def retry(config: Config, reference: str, from_node: str, request: Request) -> int:
