@@ -32,6 +32,7 @@ EXAMPLES = {
 STEPS, STEP_S = 12, 0.5
 LOAD = 100
 END_S = 240.0
+UNFINISHED = ("pending", "running", "paused")
 
 
 WAIT = "while ! test -e /project/go; do sleep 0.2; done; echo went"
@@ -125,6 +126,7 @@ def main() -> int:
         for line in house.compose("images", "--format", "json").splitlines():
             for image in json.loads(line):
                 print(f"  {image['Repository']}:{image['Tag']}  {image['Size'] / 1e6:.0f} MB")
+        check("postgres" in house.compose("logs", "--no-log-prefix", "store"), "the store does not use Postgres")
         for name, words in EXAMPLES.items():
             print(f"{name}: {house.dipeo(*words).splitlines()[0]}")
         for service in SERVICES:
@@ -163,7 +165,10 @@ def restarted_under_load(house: House) -> None:
         for container in house.containers(service):
             subprocess.run(["docker", "restart", container], check=True, capture_output=True)
             house.compose("up", "--detach", "--wait", "--no-build")
-    check(not any(is_over(house, run) for run in (runs[0], runs[-1])), "the runs were to be in flight")
+    for found in (house.results(run) for run in (runs[0], runs[-1])):
+        check(
+            found["status"] in UNFINISHED, f"a run was to be in flight and is {found['status']}: {found.get('error')}"
+        )
     house.compose("exec", "--index", "1", "executor", "touch", "/project/go")
     for execution_id in runs:
         ended(house, execution_id)
@@ -175,7 +180,7 @@ def completed(events: list[dict[str, Any]]) -> set[str]:
 
 
 def is_over(house: House, execution_id: str) -> bool:
-    return house.results(execution_id)["status"] not in ("pending", "running", "paused")
+    return house.results(execution_id)["status"] not in UNFINISHED
 
 
 def ended(house: House, execution_id: str) -> None:
