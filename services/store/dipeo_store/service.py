@@ -12,7 +12,7 @@ from dipeo_store.backends import Backend, Clock
 from dipeo_store.content_service import ContentService, Context
 from dipeo_store.model import Append, Execution, Signal, Work
 from dipeo_store.secrets import Safe
-from dipeo_store.sessions import ExecutorSession, Sessions
+from dipeo_store.sessions import Alive, ExecutorSession, Sessions
 from dipeo_store.watchers import Watchers
 
 NAME = "dipeo.store.v1.StoreService"
@@ -156,7 +156,10 @@ class StoreService(ContentService):
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("kind") != "open":
             raise BadInput("a session starts with `open`")
-        session = await self._sessions.open(first.open.executor, first.open.version)
+        asked = first.open
+        session = await self._sessions.open(
+            asked.executor, asked.version, resume=asked.resume_session_id, holding=asked.holding
+        )
         listening = asyncio.create_task(self._listen(session, request_iterator))
         try:
             opened = pb.SessionOpened(session_id=session.session_id, heartbeat_s=self._heartbeat_s, lost_s=self._lost_s)
@@ -217,7 +220,9 @@ class StoreService(ContentService):
         )
 
 
-def _delivery(item: Work | Signal) -> pb.SessionResponse:
+def _delivery(item: Work | Signal | Alive) -> pb.SessionResponse:
+    if isinstance(item, Alive):
+        return pb.SessionResponse(alive=pb.Alive())
     if isinstance(item, Work):
         return pb.SessionResponse(work=wire.work_to_pb(item))
     return pb.SessionResponse(signal=wire.signal_to_pb(item))

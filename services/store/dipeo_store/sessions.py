@@ -18,6 +18,10 @@ MEASURE_S = 5.0
 RETRY_S = 1.0  # after the database failed the dispatcher
 
 
+class Alive:
+    """To an executor that shows life: so does the store."""
+
+
 class ExecutorSession:
     """One executor process, as long as its stream lives."""
 
@@ -26,7 +30,7 @@ class ExecutorSession:
     ) -> None:
         self.session_id, self.executor = session_id, executor
         self.free_slots = 0
-        self.outbox: asyncio.Queue[Work | Signal | DipeoError | None] = asyncio.Queue()
+        self.outbox: asyncio.Queue[Work | Signal | Alive | DipeoError | None] = asyncio.Queue()
         self.fresh = True  # heard since other stores were last told that it lives
         self._told: set[str] = set()
         self._on_late, self._lost_s = on_late, lost_s
@@ -52,7 +56,7 @@ class ExecutorSession:
                 self.outbox.put_nowait(signal)
         self._told = {signal.signal_id for signal in signals}
 
-    async def deliveries(self) -> AsyncIterator[Work | Signal]:
+    async def deliveries(self) -> AsyncIterator[Work | Signal | Alive]:
         """What to send, until the session is over. Raises what ended it, if not the executor itself."""
         while (item := await self.outbox.get()) is not None:
             if isinstance(item, DipeoError):
@@ -88,19 +92,25 @@ class Sessions:
                 task.cancel()
             await asyncio.gather(*tasks, *self._ending, return_exceptions=True)
 
-    async def open(self, executor: str, version: str) -> ExecutorSession:
+    async def open(
+        self, executor: str, version: str, *, resume: str = "", holding: Sequence[str] = ()
+    ) -> ExecutorSession:
+        """A new session, or the one to resume if nobody has given it up: then it keeps `holding` and nothing else."""
         if self._stopped:
             raise Unavailable("the store is stopping; open a session with the next one")
-        session_id = ids.new_hex()
-        await self._backend.open_session(session_id, executor, version)
+        resumed = bool(resume) and await self._backend.resume_session(resume, holding)
+        session_id = resume if resumed else ids.new_hex()
+        if not resumed:
+            await self._backend.open_session(session_id, executor, version)
         session = ExecutorSession(session_id, executor, self._late, self._lost_s)
         self._alive[session_id] = session
         observed.sessions.set(len(self._alive))
-        log.info("session.opened", session_id=session_id, executor=executor)
+        log.info("session.opened", session_id=session_id, executor=executor, resumed=resumed)
         return session
 
     def heartbeat(self, session: ExecutorSession, free_slots: int) -> None:
         session.heard()
+        session.outbox.put_nowait(Alive())
         session.free_slots = free_slots
         self.work_may_be_ready()
 

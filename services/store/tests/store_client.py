@@ -70,11 +70,14 @@ class Session:
         return self._reading
 
     async def next(self) -> pb.SessionResponse:
-        async with asyncio.timeout(PATIENCE_S):
-            response = await asyncio.shield(self.pending())
-        self._reading = None
-        assert response is not rpc.aio.EOF, "the session has ended"
-        return response
+        """What it is told, but for answers to heartbeats."""
+        while True:
+            async with asyncio.timeout(PATIENCE_S):
+                response = await asyncio.shield(self.pending())
+            self._reading = None
+            assert response is not rpc.aio.EOF, "the session has ended"
+            if not response.HasField("alive"):
+                return response
 
     async def work(self) -> pb.Work:
         response = await self.next()
@@ -106,7 +109,8 @@ class Session:
     async def close(self) -> None:
         await self.call.write(pb.SessionRequest(close=pb.CloseSession()))
         async with asyncio.timeout(PATIENCE_S):
-            assert await self.call.read() is rpc.aio.EOF
+            while (response := await self.call.read()) is not rpc.aio.EOF:
+                assert response.HasField("alive"), response
 
     def lose(self) -> None:
         """As when the executor dies: the connection is cut."""

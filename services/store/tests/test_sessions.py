@@ -144,7 +144,7 @@ async def _take(store: Store, session: Session) -> pb.Work:
         await session.free(1)
         try:
             async with asyncio.timeout(0.15):
-                response = await asyncio.shield(session.pending())
+                response = await session.next()
         except TimeoutError:
             continue
         return response.work

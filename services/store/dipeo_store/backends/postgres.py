@@ -87,6 +87,9 @@ class PostgresBackend:
     async def open_session(self, session_id: str, executor: str, version: str) -> None:
         await self._operate(postgres_inbox.open_session, session_id, executor, version)
 
+    async def resume_session(self, session_id: str, holding: Collection[str]) -> bool:
+        return await self._operate(postgres_inbox.resume_session, session_id, holding)
+
     async def end_session(self, session_id: str, *, lost: bool) -> None:
         given_back = await self._operate(
             postgres_inbox.end_session, session_id, lost=lost, max_attempts=self._max_attempts

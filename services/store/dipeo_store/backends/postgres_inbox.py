@@ -141,6 +141,23 @@ async def open_session(tx: Transaction, session_id: str, executor: str, version:
     )
 
 
+async def resume_session(tx: Transaction, session_id: str, holding: Collection[str]) -> bool:
+    """Whether it is still alive; then it holds nothing besides `holding`."""
+    session = await tx.db.fetchval(
+        "UPDATE sessions SET heartbeat_at = now_us() WHERE session_id = $1 AND state = 'alive' RETURNING id", session_id
+    )
+    if session is None:
+        return False
+    unknown = await tx.db.fetch(
+        "SELECT e.execution_id FROM work w JOIN executions e ON e.id = w.execution"
+        " WHERE w.session = $1 AND e.execution_id <> ALL ($2::text[])",
+        session,
+        list(holding),
+    )
+    await _give_back(tx, [row[0] for row in unknown], lost=False, max_attempts=0)
+    return True
+
+
 async def renew(tx: Transaction, session_ids: Collection[str]) -> set[str]:
     """Those of them that are still alive have shown life now."""
     rows = await tx.db.fetch(

@@ -106,8 +106,8 @@ _ENDED_HEADS = """
     WHERE execution_id = ANY ($1::text[])"""
 _RUNS = """
     SELECT execution, node_id, iteration, attempt, status, label, type, person_id FROM node_runs
-    JOIN unnest($1::bigint[], $2::varchar[], $3::bigint[], $4::bigint[]) AS wanted (execution, node_id, iteration, attempt)
-      USING (execution, node_id, iteration, attempt)"""
+    JOIN unnest($1::bigint[], $2::varchar[], $3::bigint[], $4::bigint[])
+      AS wanted (execution, node_id, iteration, attempt) USING (execution, node_id, iteration, attempt)"""
 _INTERACTIONS = """
     SELECT execution, interaction_id, status FROM interactions
     JOIN unnest($1::bigint[], $2::varchar[]) AS wanted (execution, interaction_id) USING (execution, interaction_id)"""

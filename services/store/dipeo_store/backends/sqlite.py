@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -168,6 +168,10 @@ class SqliteBackend(SqliteContent):
 
     async def open_session(self, session_id: str, executor: str, version: str) -> None:
         await self._operate(sqlite_inbox.open_session, session_id, executor, version)
+
+    async def resume_session(self, session_id: str, holding: Collection[str]) -> bool:
+        """Never: a session ends with its stream, and a store that starts finds none alive."""
+        return False
 
     async def end_session(self, session_id: str, *, lost: bool) -> None:
         await self._operate(sqlite_inbox.end_session, session_id, lost=lost, max_attempts=self._max_attempts)
