@@ -1,0 +1,140 @@
+"""Questions to humans, asked through the client of a call: returned in the modern era, sent in the older (§3.6.6)."""
+
+import asyncio
+import json
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from dipeo_kit import errors, ids, logs
+from dipeo_mcp import signals
+from dipeo_mcp.call import Call
+from dipeo_mcp.live import Live, Prompt
+
+log = logs.get(__name__)
+
+STATE_VERSION = 1
+SETTLE_S = 10.0
+MAX_TIMES = 5  # one question is asked of one client
+
+
+def form(prompt: Prompt) -> types.ElicitRequestFormParams:
+    text = f"{prompt.text}\n\n{prompt.context[:2000]}" if prompt.context else prompt.text
+    schema = {
+        "type": "object",
+        "properties": {"response": {"type": "string", "title": prompt.label or "response"}},
+        "required": ["response"],
+    }
+    return types.ElicitRequestFormParams(message=text or prompt.label, requested_schema=schema)
+
+
+def input_required(live: Live) -> types.InputRequiredResult:
+    """Every open question, and whose they are; the state is sealed by the SDK's boundary."""
+    return types.InputRequiredResult(
+        input_requests={key: types.ElicitRequest(params=form(prompt)) for key, prompt in live.prompts.items()},
+        request_state=json.dumps({"v": STATE_VERSION, "e": live.execution_id, "p": sorted(live.prompts)}),
+    )
+
+
+async def resumed(call: Call) -> Live:
+    """The run a retried call belongs to, its answers handed in. Raises MCPError for a state that is not ours."""
+    refused = MCPError(types.INVALID_PARAMS, "Invalid or expired requestState")
+    try:
+        state: Any = json.loads(call.params.request_state or "")
+        execution_id, asked = state["e"], state["p"]
+        if state["v"] != STATE_VERSION or not ids.is_execution_id(execution_id):
+            raise refused
+    except (ValueError, KeyError, TypeError):
+        raise refused from None
+    try:
+        found = await call.service.own_execution(call.principal, execution_id)
+    except errors.NotFound:
+        raise refused from None
+    still_open = {one.interaction_id for one in found.interactions if one.status == "open"}
+    settled = [
+        prompt_id
+        for prompt_id, response in (call.params.input_responses or {}).items()
+        if prompt_id in asked
+        and prompt_id in still_open
+        and isinstance(response, types.ElicitResult)
+        and await hand_in(call, execution_id, prompt_id, response)
+    ]
+    live = call.service.lives.of(execution_id, found.execution.principal)
+    with anyio.move_on_after(SETTLE_S):  # what was answered shall not be asked again
+        await live.reached(found.execution.head_seq)
+        for prompt_id in settled:
+            await live.closed(prompt_id)
+    return live
+
+
+async def hand_in(call: Call, execution_id: str, prompt_id: str, response: types.ElicitResult) -> bool:
+    """accept: its value; decline: an empty answer that says so; cancel: the run ends. False: ask again."""
+    backend, principal_id = call.service.backend, call.principal.id
+    value = (response.content or {}).get("response")
+    if response.action == "cancel":
+        await signals.abort(backend, execution_id, principal_id, "the human cancelled")
+        return True
+    declined = response.action == "decline"
+    if not declined and not isinstance(value, str | int | float | bool):
+        return False
+    try:
+        await signals.answer(backend, execution_id, prompt_id, str(value), principal_id, declined=declined)
+    except errors.Conflict:
+        log.info("mcp.answer_too_late", execution_id=execution_id, prompt_id=prompt_id)
+    return True
+
+
+class Asking:
+    """Live questions to a client of the handshake era, each raced against its own end elsewhere."""
+
+    def __init__(self, call: Call, live: Live) -> None:
+        self._call, self._live = call, live
+        self._asked: dict[str, asyncio.Task[None]] = {}
+        self.possible = call.can_ask
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._asked.values():
+            task.cancel()
+        await asyncio.gather(*self._asked.values(), return_exceptions=True)
+
+    def ask_what_is_new(self) -> None:
+        for prompt_id, prompt in self._live.prompts.items():
+            if prompt_id not in self._asked:
+                self._asked[prompt_id] = asyncio.create_task(self._ask(prompt), name=f"ask {prompt_id}")
+
+    async def _ask(self, prompt: Prompt) -> None:
+        live = self._live
+        asked = asyncio.create_task(self._until_answered(prompt))
+        closed = asyncio.create_task(live.closed(prompt.id))
+        try:
+            await asyncio.wait({asked, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done():
+                asked.result()
+        except MCPError as error:  # the client cannot after all: the question stays open, for answer_prompt
+            log.info("mcp.cannot_ask", execution_id=live.execution_id, error=str(error))
+            self.possible = False
+            live.ring()
+        except errors.DipeoError as error:  # the answer could not be handed in
+            log.warning("mcp.answer_lost", execution_id=live.execution_id, error=str(error))
+            self.possible = False
+            live.ring()
+        finally:
+            for task in (asked, closed):
+                task.cancel()
+            await asyncio.gather(asked, closed, return_exceptions=True)
+
+    async def _until_answered(self, prompt: Prompt) -> None:
+        ctx, params = self._call.ctx, form(prompt)
+        for _ in range(MAX_TIMES):
+            response = await ctx.session.elicit_form(params.message, params.requested_schema, ctx.request_id)
+            if await hand_in(self._call, self._live.execution_id, prompt.id, response):
+                return
+        raise MCPError(types.INVALID_PARAMS, "the client accepts without an answer")

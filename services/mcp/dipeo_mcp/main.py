@@ -1,0 +1,201 @@
+"""Start here: settings → backend → MCP server → listeners (or stdio) → wait for SIGTERM."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from mcp.server.stdio import stdio_server
+
+from dipeo_kit import errors, logs, process, rpc, telemetry
+from dipeo_mcp import app, auth, server, service, settings
+from dipeo_mcp.address import Address
+from dipeo_mcp.auth import Gate
+from dipeo_mcp.catalogue import Catalogue
+from dipeo_mcp.errors import EXIT_CONFIG, SettingsRefused
+from dipeo_mcp.limits import Limits
+from dipeo_mcp.service import Service
+from dipeo_mcp.settings import Settings
+
+log = logs.get(__name__)
+
+DRAIN_S = 3
+
+
+@dataclass(slots=True)
+class Running:
+    """`url` is the local address of /mcp; `tunnel()` says how the tunnel is."""
+
+    url: str
+    port: int
+    admin_port: int | None
+    service: Service
+    address: Address
+    gate: Gate
+    tunnel: Callable[[], dict[str, Any]]
+
+
+@asynccontextmanager
+async def running(
+    given: Settings,
+    *,
+    catalogue: Catalogue | None = None,
+    limits: Limits | None = None,
+    show_key: Callable[[str], None] | None = None,
+) -> AsyncIterator[Running]:
+    """The service over HTTP, in the caller's event loop. Raises SettingsRefused before anything starts, Unavailable."""
+    settings.check(given)
+    address = Address(
+        origins=frozenset(origin.rstrip("/") for origin in given.client_origins),
+        hosts=frozenset(host.lower() for host in given.allowed_hosts),
+        pinned_url=given.public_url.rstrip("/"),
+        tunnelled=given.expose == "ngrok",
+    )
+    gate = auth.gate_of(given, lambda: address.resource, show_key or _print_key)
+    plan = _tunnel_plan(given, gate)
+    listener = _listen(given.host, given.port)
+    try:
+        address.port = listener.getsockname()[1]
+        async with service.serving(given, catalogue=catalogue, limits=limits) as served:
+            built = server.build(served)
+            state: dict[str, Any] = {"state": "off"}
+            async with app.public(served, built, gate, address) as public, _serving(public, listener):
+                url = f"http://{_in_url(given.host)}:{address.port}/mcp"
+                async with _admin(given, served, lambda: state) as admin_port:
+                    log.info("mcp.ready", url=url, auth=gate.methods or "off")
+                    running = Running(url, address.port, admin_port, served, address, gate, lambda: state)
+                    if plan is None:
+                        yield running
+                    else:
+                        from dipeo_mcp import tunnel
+
+                        async with tunnel.opened(plan, address, state):
+                            yield running
+    finally:
+        listener.close()
+
+
+async def stdio(given: Settings, *, catalogue: Catalogue | None = None) -> None:
+    """The service on standard input and output, for one client, until it closes its end. Logs go to stderr."""
+    async with service.serving(given, catalogue=catalogue) as served:
+        built = server.build(served)
+        async with stdio_server() as (read, write):
+            await built.run(read, write, built.create_initialization_options())
+
+
+def _tunnel_plan(given: Settings, gate: Gate) -> Any:
+    if given.expose == "none":
+        return None
+    from dipeo_mcp import tunnel
+
+    return tunnel.planned(given, gate)
+
+
+@asynccontextmanager
+async def _admin(given: Settings, served: Service, tunnel: Callable[[], dict[str, Any]]) -> AsyncIterator[int | None]:
+    if given.admin_port < 0:
+        yield None
+        return
+    with _listen("127.0.0.1", given.admin_port) as listener:
+        async with _serving(app.admin(served, tunnel), listener):
+            yield listener.getsockname()[1]
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn inside somebody else's event loop: signals are not its business."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepting = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.accepting.set()
+
+
+@asynccontextmanager
+async def _serving(served: Any, listener: socket.socket) -> AsyncIterator[None]:
+    # Accepted connections inherit it; without it small answers wait for the client's delayed ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    config = uvicorn.Config(
+        served,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+        timeout_keep_alive=30,
+    )
+    http = _Server(config)
+    task = asyncio.create_task(http.serve(sockets=[listener]))
+    try:
+        started = asyncio.create_task(http.accepting.wait())
+        await asyncio.wait({started, task}, return_when=asyncio.FIRST_COMPLETED)
+        started.cancel()
+        if task.done():
+            task.result()
+        yield
+    finally:
+        http.should_exit = True
+        await task
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises Unavailable."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise errors.Unavailable(f"cannot listen on {host}:{port}: {why}; choose another port") from error
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _print_key(secret: str) -> None:
+    print(f"API key, shown once: {secret}", file=sys.stderr, flush=True)
+
+
+def load() -> Settings:
+    """From the environment. Raises SystemExit with one line: 2 for a value that makes no sense."""
+    given = Settings.load()
+    settings.warn_unknown()
+    return given
+
+
+def main() -> None:
+    given = load()
+    logs.configure(given.log_level, service="mcp")
+    rpc.use_secret(given.grpc_secret_file)
+    try:
+        with telemetry.exporting("dipeo-mcp"):
+            asyncio.run(stdio(given) if "--stdio" in sys.argv[1:] else _serve_until_stopped(given))
+    except SettingsRefused as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_CONFIG) from None
+    except errors.DipeoError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+async def _serve_until_stopped(given: Settings) -> None:
+    async with running(given):
+        await process.wait_for_stop()
+
+
+if __name__ == "__main__":
+    main()

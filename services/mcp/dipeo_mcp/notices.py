@@ -1,0 +1,134 @@
+"""Telling clients that something changed: listen streams of the modern era, sessions of the older one (§3.7).
+
+Every principal has a bus of its own, so that nobody learns from a notice what others do.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp.server.session import ServerSession
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+    ToolsListChanged,
+)
+
+from dipeo_mcp import limits, names
+from dipeo_mcp.live import Live
+from dipeo_mcp.principals import Principal
+from dipeo_mcp.result import EXECUTIONS
+
+ALL_EXECUTIONS = EXECUTIONS.rstrip("/")
+ALL_DIAGRAMS = names.URI.rstrip("/")
+EVERY_S = 0.5  # at most two updates a second for one resource
+
+
+@dataclass(slots=True)
+class Audience:
+    """One principal: whoever of it listens."""
+
+    principal: Principal
+    bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
+    listen: ListenHandler = field(init=False)
+    streams: int = 0
+    sessions: dict[str, "Session"] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.listen = ListenHandler(self.bus, max_subscriptions=limits.MAX_STREAMS)
+
+
+@dataclass(slots=True)
+class Session:
+    """One connection of the handshake era. Sending to one that is gone is dropped by the SDK."""
+
+    proxy: ServerSession
+    uris: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Notices:
+    audiences: dict[str, Audience] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def audience(self, principal: Principal) -> Audience:
+        return self.audiences.setdefault(principal.id, Audience(principal))
+
+    @property
+    def streams(self) -> int:
+        return sum(audience.streams for audience in self.audiences.values())
+
+    def remember(self, principal: Principal, session_id: str, proxy: ServerSession) -> Session:
+        sessions = self.audience(principal).sessions
+        if session_id not in sessions:
+            sessions[session_id] = Session(proxy)
+        return sessions[session_id]
+
+    def forget(self, session_id: str) -> None:
+        for audience in self.audiences.values():
+            audience.sessions.pop(session_id, None)
+
+    # --- what happened ---------------------------------------------------------------------------------------------
+
+    async def catalogue_changed(self, lists: bool, bodies: Iterable[str]) -> None:
+        if lists:
+            await self._tell_all(ToolsListChanged(), lambda proxy: proxy.send_tool_list_changed())
+            await self._tell_all(ResourcesListChanged(), lambda proxy: proxy.send_resource_list_changed())
+            await self.updated(ALL_DIAGRAMS)
+        for name in bodies:
+            for part in ("", "/schema", "/graph"):
+                await self.updated(f"{names.URI}{name}{part}")
+
+    async def prompts_changed(self) -> None:
+        await self._tell_all(PromptsListChanged(), lambda proxy: proxy.send_prompt_list_changed())
+
+    async def updated(self, uri: str, owner: str | None = None) -> None:
+        """`owner` None: everybody may know; else the owner, and who sees everything."""
+        for audience in list(self.audiences.values()):
+            if owner is not None and not audience.principal.sees(owner):
+                continue
+            await audience.bus.publish(ResourceUpdated(uri))
+            for session in list(audience.sessions.values()):
+                if uri in session.uris:
+                    await session.proxy.send_resource_updated(uri)
+
+    def watch(self, live: Live) -> None:
+        """Tell of an execution as it goes on, until it ends."""
+        task = asyncio.create_task(self._announce(live), name=f"announce {live.execution_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        for audience in self.audiences.values():
+            audience.listen.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _announce(self, live: Live) -> None:
+        uri = f"{EXECUTIONS}{live.execution_id}"
+        told_nodes = 0
+        await self.updated(ALL_EXECUTIONS, live.owner)
+        while True:
+            seen, ended = live.version, live.ended
+            for part in ("", "/events", "/conversation"):
+                await self.updated(f"{uri}{part}", live.owner)
+            fresh, told_nodes = live.ended_nodes[told_nodes:], len(live.ended_nodes)
+            for node_id in dict.fromkeys(fresh):
+                await self.updated(f"{uri}/nodes/{node_id}", live.owner)
+            if ended:
+                await self.updated(ALL_EXECUTIONS, live.owner)
+                return
+            await asyncio.sleep(EVERY_S)
+            await live.changed(seen)
+
+    async def _tell_all(self, event: ServerEvent, tell: Callable[[ServerSession], Awaitable[Any]]) -> None:
+        for audience in list(self.audiences.values()):
+            await audience.bus.publish(event)
+            for session in list(audience.sessions.values()):
+                await tell(session.proxy)
