@@ -58,12 +58,14 @@ class Outgoing:
         env: Mapping[str, str],
         max_bytes: int = MAX_BYTES,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        stored_key: Callable[[str], Awaitable[str | None]] | None = None,
     ) -> None:
-        """`env`: where {env: NAME} looks. `sleep` waits between attempts."""
+        """`env`: where {env: NAME} looks, `stored_key`: {api_key_id: …}. `sleep` waits between attempts."""
         self._allow_private = allow_private
         self._env = env
         self._max_bytes = max_bytes
         self._sleep = sleep
+        self._stored_key = stored_key
         self._transport: Transport | None = None
         self._loading = asyncio.Lock()
         self._shared: dict[Hashable, Any] = {}
@@ -79,6 +81,13 @@ class Outgoing:
         if not self._env.get(name):
             raise SecretMissing(f"the environment variable {name} is not set where the executor runs")
         return self._env[name]
+
+    async def stored_key(self, reference: str) -> str:
+        """The key kept by that id or label. Raises SecretMissing, and NodeError when the store does not give it."""
+        key = await self._stored_key(reference) if self._stored_key else None
+        if not key:
+            raise SecretMissing(f'no key is kept as "{reference}"; add it with `dipeo keys add`')
+        return key
 
     def shared(self, key: Hashable, make: Callable[[], T]) -> T:
         """One object per key for the life of the executor: a rate limiter, a cached token."""

@@ -14,11 +14,13 @@ from dipeo_executor.files import ProjectFiles
 from dipeo_executor.http import Outgoing
 from dipeo_executor.journal import open_journal
 from dipeo_executor.llm import genai
+from dipeo_executor.llm.keys import EnvKeys, FirstOf
 from dipeo_executor.llm.models import Models
 from dipeo_executor.llm.prices import load as load_prices
 from dipeo_executor.sandbox import Limits, Sandbox
 from dipeo_executor.service import ExecutorService
 from dipeo_executor.session import Session
+from dipeo_executor.stored_keys import StoredKeys
 from dipeo_kit import logs, process, rpc, telemetry
 from dipeo_kit.errors import DipeoError
 from dipeo_kit.settings import ServiceSettings, environment
@@ -61,10 +63,12 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         store: store_pb2_grpc.StoreServiceAsyncStub = store_pb2_grpc.StoreServiceStub(channel)
         journal = await stack.enter_async_context(open_journal(store, give_up_s=settings.store_lost_s))
         env = environment()
-        http = Outgoing(allow_private=settings.allow_private_network, env=env)
+        keys = StoredKeys(store, lambda: executions.session_id)
+        http = Outgoing(allow_private=settings.allow_private_network, env=env, stored_key=keys.by_reference)
         stack.push_async_callback(http.aclose)
         models = Models(
             env,
+            FirstOf([keys, EnvKeys(env)]),
             timeout_s=settings.model_timeout_s,
             at_once=settings.model_calls,
             per_minute=settings.model_calls_per_minute,
@@ -76,7 +80,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         executions = Executions(house)
         session = asyncio.create_task(Session(executions, version("dipeo-executor")).run(), name="session")
         stack.push_async_callback(_cancelled, session)
-        service = ExecutorService(executions, base)
+        service = ExecutorService(executions, base, keys)
         address = await stack.enter_async_context(
             rpc.serve(
                 settings.listen,

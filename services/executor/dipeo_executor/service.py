@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dipeo_executor import key_check, retries, values
 from dipeo_executor import options as run_options
-from dipeo_executor import retries, values
 from dipeo_executor.bundle import ProjectSource
 from dipeo_executor.compiler import Compiled, compile_diagram
 from dipeo_executor.diagram_service import DiagramService
@@ -15,6 +15,7 @@ from dipeo_executor.diagram_wire import FORMATS, diagnostic_to_pb, format_to_pb
 from dipeo_executor.executions import Executions
 from dipeo_executor.offered import Interface, interface_of
 from dipeo_executor.runner import Claim
+from dipeo_executor.stored_keys import StoredKeys
 from dipeo_kit import errors, ids, rpc, telemetry
 from dipeo_protos.diagram.v1 import diagram_pb2
 from dipeo_protos.executor.v1 import executor_pb2 as pb
@@ -24,9 +25,10 @@ from dipeo_protos.store.v1 import events_pb2, store_pb2
 class ExecutorService(DiagramService):
     """dipeo.executor.v1.ExecutorService on the wire."""
 
-    def __init__(self, executions: Executions, base: Path) -> None:
+    def __init__(self, executions: Executions, base: Path, keys: StoredKeys) -> None:
         super().__init__(base)
         self._executions = executions
+        self._keys = keys
 
     async def Compile(self, request: pb.CompileRequest, context: Any) -> pb.CompileResponse:
         compiled, _ = await self._compiled(request.source)
@@ -94,6 +96,11 @@ class ExecutorService(DiagramService):
         if created.created and created.HasField("claim"):
             executions.take(created.claim)
         return pb.RetryResponse(execution_id=created.execution.execution_id, kept=cut.kept, from_label=cut.label)
+
+    async def TestKey(self, request: pb.TestKeyRequest, context: Any) -> pb.TestKeyResponse:
+        service, secret = await self._keys.reveal(request.reference)
+        found = await key_check.verdict(service, secret.key, secret.base_url, self._executions.house.http)
+        return pb.TestKeyResponse(valid=found.valid, message=found.message)
 
     async def _ended_journal(self, execution_id: str) -> list[events_pb2.Event]:
         """Raises NotFound, Conflict while it has not ended."""

@@ -100,7 +100,8 @@ def checked(new: NewSecret) -> NewSecret:
 def chosen(found: Sequence[SealedSecret], reference: str, service: str) -> SealedSecret:
     """The one of that id or label, else the only one of that service. (node contract 19.1) Raises UnknownSecret."""
     for secret in found:
-        if reference and reference in (secret.secret_id, secret.label):
+        # a key of another service is not given: a diagram from elsewhere may name it together with its own address
+        if reference and reference in (secret.secret_id, secret.label) and service in ("", secret.service):
             return secret
     fitting = [secret for secret in found if service and secret.service == service]
     if len(fitting) == 1:

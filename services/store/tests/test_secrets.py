@@ -71,6 +71,8 @@ async def test_an_unknown_reference_falls_back_to_the_only_key_of_the_service(st
         await _reveal(store, "APIKEY_52609F", "anthropic")
     with pytest.raises(NotFound):
         await _reveal(store, "APIKEY_52609F")
+    with pytest.raises(NotFound):
+        await _reveal(store, "work", "openai-compatible")  # that key is not meant for it
     await _put(store, "second")
     with pytest.raises(NotFound, match="2 are kept for openai"):
         await _reveal(store, "APIKEY_52609F", "openai")

@@ -13,6 +13,7 @@ class Secret:
 
     key: str = field(repr=False)
     base_url: str = ""
+    bound: bool = False  # never sent to another address
 
 
 class Keys(Protocol):

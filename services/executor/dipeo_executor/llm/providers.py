@@ -5,6 +5,7 @@ and one limit per key are shared by every execution of this process.
 """
 
 import asyncio
+import gc
 import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -165,6 +166,10 @@ class Providers:
         key = secret.key if secret else ""
         known = (secret.base_url if secret else "") or self._env.get(service.base_url_variable, "")
         base_url = person.base_url or known or service.base_url
+        if secret and secret.bound and base_url != secret.base_url:
+            raise RequestRefused(
+                f"person {person.label} names the address {base_url}, but its key is kept for {secret.base_url} only"
+            )
         if not base_url and service.takes_base_url:
             raise RequestRefused(
                 f"person {person.label} has service {service.name} but no base_url; "
@@ -173,7 +178,8 @@ class Providers:
         if not key and service.needs_key:
             variable = service.key_variables[0]
             raise KeyMissing(
-                f"there is no key for {service.name} (model {person.model}): set the environment variable {variable}"
+                f"there is no key for {service.name} (model {person.model}): add one with `dipeo keys add`, "
+                f"or set the environment variable {variable}"
             )
         return Access(base_url, key)
 
@@ -210,11 +216,20 @@ class Providers:
         return self._http
 
 
+_loaded: set[str] = set()
+
+
 def preload(service: Service) -> None:
     """Import what the service needs. Blocking, seconds the first time."""
     with IMPORTING:
+        if service.name in _loaded:
+            return
         importlib.import_module("pydantic_ai.direct")
         service.preload()
+        # the SDKs are half a million objects that stay: looking through them stops every run for 100 ms now and then
+        gc.collect()
+        gc.freeze()
+        _loaded.add(service.name)
 
 
 class _NoSuchPath(Exception):

@@ -24,13 +24,13 @@ class Props(base.Props):
 
 async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Output:
     """The value is what web.value_of makes of the answer. Inputs url, headers, params and body replace the property."""
-    request = _request(props, inputs, ctx)
+    request = await _request(props, inputs, ctx)
     response = await ctx.http.send(request, retry=web.Retry(props.max_retries + 1), log=ctx.log)
     web.require_success(request, response)
     return base.Output(web.value_of(response), meta={"http": web.meta_of(request, response)})
 
 
-def _request(props: Props, inputs: base.Inputs, ctx: base.Context) -> web.Request:
+async def _request(props: Props, inputs: base.Inputs, ctx: base.Context) -> web.Request:
     filler = Filler(inputs, ctx)
 
     def mapping(name: str, given: dict[str, Any] | str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _request(props: Props, inputs: base.Inputs, ctx: base.Context) -> web.Reques
         params=web.pairs(mapping("params", props.params)),
         headers=web.headers(mapping("headers", props.headers)),
         timeout_s=props.timeout or web.TIMEOUT_S,
-        credentials=web.headers(credentials.headers(props.auth_type, props.auth_config, filler, ctx.http)),
+        credentials=web.headers(await credentials.headers(props.auth_type, props.auth_config, filler, ctx.http)),
     )
     body = json_or_text(inputs["body"]) if "body" in inputs else filler.body(props.body, "body")
     return web.with_idempotency_key(web.with_content(request, body), ctx.idempotency_key)

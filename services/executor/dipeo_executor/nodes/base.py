@@ -281,6 +281,9 @@ class Http(Protocol):
     def secret(self, name: str) -> str:
         """What {env: name} stands for. Raises NodeError."""
 
+    async def stored_key(self, reference: str) -> str:
+        """The key kept by that id or label: {api_key_id: reference}. Raises NodeError."""
+
     def shared(self, key: Hashable, make: Callable[[], T]) -> T:
         """One object per key for the life of the executor."""
 

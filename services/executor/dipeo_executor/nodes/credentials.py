@@ -1,4 +1,4 @@
-"""What a request proves its sender with: inline, or by reference to the environment. (node contract 11)"""
+"""What a request proves its sender with: inline, or by reference to the environment or the store. (node contract 11)"""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -14,35 +14,37 @@ class CredentialsMissing(base.NodeError):
     """A token, key or password is needed and not given."""
 
 
-def secret(value: Any, name: str, filler: Filler, http: base.Http) -> str:
-    """Text, possibly with placeholders, or {env: NAME}."""
+async def secret(value: Any, name: str, filler: Filler, http: base.Http) -> str:
+    """Text, possibly with placeholders, {env: NAME} or {api_key_id: id or label}."""
     if isinstance(value, Mapping) and "env" in value:
         return http.secret(filler.text(str(value["env"]), f"{name}.env"))
     if isinstance(value, Mapping) and "api_key_id" in value:
-        raise CredentialsMissing(f"{name}: api_key_id needs the key store, which is not there yet; use {{env: NAME}}")
+        return await http.stored_key(filler.text(str(value["api_key_id"]), f"{name}.api_key_id"))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value:
-        raise CredentialsMissing(f"{name} must be text or {{env: NAME}}")
+        raise CredentialsMissing(f"{name} must be text, {{env: NAME}} or {{api_key_id: NAME}}")
     return filler.text(value, name)
 
 
-def headers(auth_type: str, config: Mapping[str, Any], filler: Filler, http: base.Http) -> dict[str, str]:
+async def headers(auth_type: str, config: Mapping[str, Any], filler: Filler, http: base.Http) -> dict[str, str]:
     """The headers of none, bearer, basic and api_key. `config` itself may be the reference: {env: NAME}."""
 
-    def one(key: str) -> str:
+    async def one(key: str) -> str:
         whole = config if key not in config and any(word in config for word in REFERENCES) else config.get(key)
         if whole is None:
-            raise CredentialsMissing(f"auth_type {auth_type} needs auth_config.{key}: text, or {{env: NAME}}")
-        return secret(whole, f"auth_config.{key}", filler, http)
+            raise CredentialsMissing(
+                f"auth_type {auth_type} needs auth_config.{key}: text, {{env: NAME}} or {{api_key_id: NAME}}"
+            )
+        return await secret(whole, f"auth_config.{key}", filler, http)
 
     if auth_type == "bearer":
-        return {"Authorization": f"Bearer {one('token')}"}
+        return {"Authorization": f"Bearer {await one('token')}"}
     if auth_type == "basic":
-        return {"Authorization": basic(one("username"), one("password"))}
+        return {"Authorization": basic(await one("username"), await one("password"))}
     if auth_type == "api_key":
         name = filler.text(str(config.get("key_name") or "X-API-Key"), "auth_config.key_name")
-        return {name: one("key_value")}
+        return {name: await one("key_value")}
     return {}
 
 

@@ -21,7 +21,9 @@ class Props(base.Props):
     timeout: int | None = Field(default=None, ge=0)  # seconds of one attempt; 0 and absent: as the manifest says
     max_retries: int | None = Field(default=None, ge=0, le=10)  # absent: as the manifest says
     api_key_id: str = ""
-    auth_config: dict[str, Any] = Field(default_factory=dict)  # secrets by name, inline or {env: NAME}
+    auth_config: dict[str, Any] = Field(
+        default_factory=dict
+    )  # secrets by name: inline, {env: NAME}, {api_key_id: NAME}
 
 
 async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Output:
@@ -34,7 +36,7 @@ async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Outp
     call = calls.Call(
         config={**filler.value(props.config, "config"), **_from_inputs(inputs)},
         resource_id=filler.text(props.resource_id, "resource_id"),
-        credentials=_credentials(props, filler, ctx),
+        credentials=await _credentials(props, filler, ctx),
         idempotency_key=ctx.idempotency_key,
         timeout_s=props.timeout or None,
         max_retries=props.max_retries,
@@ -53,15 +55,11 @@ def _from_inputs(inputs: base.Inputs) -> dict[str, Any]:
     return config if default is None else {"data": default, **config}
 
 
-def _credentials(props: Props, filler: Filler, ctx: base.Context) -> dict[str, str]:
-    if props.api_key_id:
-        raise credentials.CredentialsMissing(
-            "api_key_id needs the key store, which is not there yet; use auth_config with {env: NAME}"
-        )
-    given = props.auth_config
+async def _credentials(props: Props, filler: Filler, ctx: base.Context) -> dict[str, str]:
+    given = props.auth_config or ({"api_key_id": props.api_key_id} if props.api_key_id else {})
     if any(word in given for word in credentials.REFERENCES):  # the whole is one reference
         given = {"api_key": given}
     return {
-        SYNONYMS.get(name, name): credentials.secret(value, f"auth_config.{name}", filler, ctx.http)
+        SYNONYMS.get(name, name): await credentials.secret(value, f"auth_config.{name}", filler, ctx.http)
         for name, value in given.items()
     }

@@ -162,7 +162,7 @@ async def test_inputs_replace_properties_and_are_no_templates(call, server):
         ({}, {"url": "/x", "auth_type": "basic", "auth_config": {"username": "u"}}, r"auth_config\.password"),
         ({}, {"url": "/x", "auth_type": "bearer", "auth_config": {"token": {"env": "NOPE"}}}, "NOPE is not set"),
         ({}, {"url": "/x", "auth_type": "bearer", "auth_config": {"env": "DIPEO_TOKEN"}}, "own"),
-        ({}, {"url": "/x", "auth_type": "bearer", "auth_config": {"api_key_id": "k"}}, "key store"),
+        ({}, {"url": "/x", "auth_type": "bearer", "auth_config": {"api_key_id": "k"}}, 'no key is kept as "k"'),
         ({}, {"url": "/x", "auth_type": "bearer", "auth_config": {"token": "{{nope}}"}}, "no value for nope"),
         ({}, {"url": "/x", "auth_type": "bearer", "auth_config": {"token": "a\nb"}}, "one line"),
     ],

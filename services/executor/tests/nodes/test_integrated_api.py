@@ -245,7 +245,7 @@ async def test_a_key_in_the_query_is_sent_and_not_shown(acme, server):
         ({"strategy": "basic", "env": {"password": "NOPE"}}, {}, "acme needs password: .*NOPE is not set"),
         ({"strategy": "oauth2_client_credentials"}, {}, "ACME_CLIENT_ID is not set"),
         ({"strategy": "custom"}, {}, "runs code of its own"),
-        ({"strategy": "oauth2_bearer"}, {"api_key_id": "k1"}, "key store"),
+        ({"strategy": "oauth2_bearer"}, {"api_key_id": "k1"}, 'no key is kept as "k1"'),
     ],
 )
 async def test_missing_credentials_say_where_they_are_looked_for(acme, server, auth, props, words):
