@@ -73,10 +73,11 @@ def _dominating(timeline: Timeline, path: list[Run]) -> list[Json]:
 
 
 def _repeated_prompts(timeline: Timeline) -> list[Json]:
-    by_prompt: dict[str, list[Run]] = defaultdict(list)
+    """The same words with as many tokens of input: what a person remembers was the same, too."""
+    by_prompt: dict[tuple[str, int], list[Run]] = defaultdict(list)
     for run in timeline.leaves:
         for digest in dict.fromkeys(run.prompts):
-            by_prompt[digest].append(run)
+            by_prompt[digest, run.usage.input if run.usage else 0].append(run)
     repeated = [runs for runs in by_prompt.values() if len(runs) > 1]
     return [
         _suggestion(

@@ -148,6 +148,17 @@ def test_the_same_prompt_to_the_same_person_is_noticed() -> None:
     assert repeated["saving_ms"] == 200 and "3 times" in repeated["evidence"]
 
 
+def test_the_same_words_in_a_longer_conversation_are_another_prompt() -> None:
+    journal = Journal()
+    for number in range(2):
+        journal.begin(number * 200, "ask", iteration=number)
+        message = ev.MessageAppended(node_id="ask", iteration=number, person_id="p", role="user", content="Well?")
+        used = ev.TokenUsage(input=10 * (number + 1), output=1)
+        journal.at(number * 200 + 99, message_appended=message)
+        journal.end(number * 200 + 100, "ask", iteration=number, usage=used)
+    assert "repeated_prompt" not in [each["kind"] for each in journal.metrics(400)["optimizations"]]
+
+
 def test_a_run_in_progress_has_figures_so_far() -> None:
     found = Journal().begin(0, "a").end(100, "a").begin(101, "b", "a").metrics()
     assert found["running"] and found["node_breakdown"][1]["duration_ms"] is None
