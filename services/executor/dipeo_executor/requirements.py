@@ -122,8 +122,6 @@ def check(given: Given, props: Props, around: Surroundings) -> Props:
             given.add(around.report, "T18", "it has neither template_content nor template_path")
         case json_schema_validator.Props(schema_path="", json_schema=None):
             given.add(around.report, "T18", "it has neither json_schema nor schema_path")
-        case code_job.Props(language="typescript"):
-            given.add(around.report, "T0", "typescript is not available yet; use python or bash", "language")
     return props
 
 

@@ -40,6 +40,7 @@ class KeptWorkers:
     result: Callable[[CodeJob], CodeResult] = lambda job: CodeResult(None)
     python: list[CodeJob] = field(default_factory=list)
     bash: list[CodeJob] = field(default_factory=list)
+    typescript: list[CodeJob] = field(default_factory=list)
 
     async def run_python(self, job: CodeJob) -> CodeResult:
         self.python.append(job)
@@ -47,6 +48,10 @@ class KeptWorkers:
 
     async def run_bash(self, job: CodeJob) -> CodeResult:
         self.bash.append(job)
+        return self.result(job)
+
+    async def run_typescript(self, job: CodeJob) -> CodeResult:
+        self.typescript.append(job)
         return self.result(job)
 
 

@@ -272,14 +272,6 @@ def test_unreachable_nodes_come_in_node_order():
     assert [problem.label for problem in result.diagnostics] == [f"n{n}" for n in range(5)]
 
 
-@pytest.mark.parametrize("node_type", ["api_job", "hook", "template_job", "typescript_ast", "ir_builder", "diff_patch"])
-def test_types_of_later_releases_are_named(node_type):
-    if node_type in REGISTRY:
-        return
-    problem = only(one_node(f"type: {node_type}"), "T0")
-    assert f"{node_type} is not available yet" in problem.message
-
-
 def test_a_misspelled_branch_is_not_also_a_missing_one():
     result = light("""
     nodes: [{label: s, type: start}, {label: c, type: condition, expression: 'true'}, {label: e, type: endpoint}]

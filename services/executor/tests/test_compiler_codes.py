@@ -64,7 +64,6 @@ CASES = {
     "V12": wired("{from: go, to: gate}", "{from: gate_condtrue, to: end}", nodes=GATE),
     "V13": wired("{from: go, to: gate}", "{from: gate, to: end}", nodes=GATE),
     "V14": native({"a/b": NODES["s"], "e": NODES["e"]}, []),
-    "T0": between("type: code_job, language: typescript, code: '1'"),
     "T1": between("type: code_job, code: '1', timeout: soon"),
     "T2": between("type: person_job, default_prompt: hi"),
     "T3": between("type: person_job, person: Ann, default_prompt: hi, max_iteration: 0"),

@@ -28,20 +28,14 @@ class CodeMissing(base.NodeError):
     """There is no code to run."""
 
 
-class LanguageNotReady(base.NodeError):
-    """This language cannot be run here."""
-
-
 async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Output:
     """The value is what the code returned, JSON-native: 3 stays 3, None is null, a tuple a list."""
     if not props.code.strip():
         raise CodeMissing(f'"{props.file_path}" is empty' if props.file_path else "give code, or file_path")
-    if props.language == "typescript":
-        raise LanguageNotReady(
-            "TypeScript code needs Node.js and tsx, which this release cannot run; use python or bash"
-        )
-    is_bash = props.language in ("bash", "shell")
-    result = await (ctx.workers.run_bash if is_bash else ctx.workers.run_python)(_job(props, inputs, ctx))
+    language = "bash" if props.language == "shell" else props.language
+    workers = ctx.workers
+    start = {"python": workers.run_python, "bash": workers.run_bash, "typescript": workers.run_typescript}[language]
+    result = await start(_job(props, inputs, ctx))
     for line in result.stdout.splitlines():
         ctx.log("info", line, stream="stdout")
     for line in result.stderr.splitlines():
@@ -49,7 +43,7 @@ async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Outp
     return base.Output(
         result.value,
         meta={
-            "language": "bash" if is_bash else "python",
+            "language": language,
             "code_hash": hashlib.sha256(props.code.encode()).hexdigest(),
             "result_type": type(result.value).__name__,
             "stdout": result.stdout[:STREAM_LIMIT],

@@ -19,6 +19,7 @@ from dipeo_executor.nodes.base import NodeError
 START_S = 30.0  # an interpreter that has not said a word by then never will
 DYING_S = 0.2  # from the end of its socket to its exit code
 GONE_S = 5.0  # a killed process is reported within milliseconds
+LOST_ITS_WAY, WITHOUT_WALLS = 70, 71  # exit codes that dipeo_worker/forkserver.py gives
 MAX_FRAME_BYTES = 4 * values.MAX_BYTES  # one value, two streams and JSON's escapes fit well
 
 _HERE = Path(__file__).parent
@@ -42,18 +43,32 @@ class WorkerDied(NodeError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Per worker process. A job's timeout sets its CPU time."""
+    """Per worker process, but the last two. A job's timeout sets its CPU time."""
 
-    memory_bytes: int = 2 * 1024**3  # of address space
+    memory_bytes: int = 2 * 1024**3  # of address space; of Node.js the heap
     file_bytes: int = 1024**3  # of each file written
     processes: int = 4096  # of our user, threads included, as the kernel counts them; root is exempt
+    run_memory_bytes: int = 4 * 1024**3  # of all workers of a run; only where there is a cgroup
+    run_processes: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the walls let through, besides the project and the run's own scratch folder."""
+
+    network: bool = True
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    cgroup: str = ""  # a folder of cgroup v2 that hands on memory and pids; "" = our own, if it does
 
 
 class Worker:
     """The executor's end of one worker: one call at a time. `pid` is 0 until the fork server has told it."""
 
-    def __init__(self, number: int, execution_id: str, channel: socket.socket, server: "ForkServer") -> None:
-        self.number, self.execution_id, self.pid = number, execution_id, 0
+    def __init__(
+        self, number: int, execution_id: str, runtime: str, channel: socket.socket, server: "ForkServer"
+    ) -> None:
+        self.number, self.execution_id, self.runtime, self.pid = number, execution_id, runtime, 0
         self._channel, self._server = channel, server
         self._received = bytearray()
         self._loop = asyncio.get_running_loop()
@@ -132,23 +147,24 @@ class Worker:
 class ForkServer:
     """One process that forks the workers; when it ends, so do they, and its owner starts another."""
 
-    def __init__(self, python: str, base: Path, scratch: Path, limits: Limits) -> None:
+    def __init__(self, python: str, base: Path, scratch: Path, limits: Limits, access: Access) -> None:
         """Raises SandboxUnavailable."""
-        self.alive = True
+        self.alive, self.walls = True, {}  # type: bool, Mapping[str, Any]
         self.workers: dict[int, Worker] = {}
         self._python, self._scratch = python, scratch
         self._numbers = count(1)
         self._lines = b""
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
-        config = {"base": str(base), "scratch": str(scratch), "max_value_bytes": values.MAX_BYTES, **asdict(limits)}
+        config = {"base": str(base), "scratch": str(scratch), "max_value_bytes": values.MAX_BYTES}
+        config |= asdict(limits) | asdict(access)
         self._control, theirs = socket.socketpair()
         with theirs:
             try:
                 self._process = subprocess.Popen(
                     [python, "-I", "-c", _BOOT, str(_HERE), str(theirs.fileno()), json.dumps(config)],
-                    pass_fds=[theirs.fileno()], env=_environment(python, scratch, base), cwd=base, start_new_session=True,
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()], env=_environment(python, scratch, base), cwd=base,
+                    start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 )  # fmt: skip
             except OSError as error:
                 self._control.close()
@@ -170,25 +186,33 @@ class ForkServer:
                 "run anything; it must be Python 3.9 or newer. Its own words are in the executor's log"
             )
 
-    def spawn(self, execution_id: str) -> Worker:
-        """A fresh worker; it may be given its job at once. Raises SandboxUnavailable."""
+    def spawn(self, execution_id: str, runtime: str, program: Mapping[str, Any] | None = None) -> Worker:
+        """A fresh worker, of `program` if there is one; it may be given its job at once. Raises SandboxUnavailable."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         number = next(self._numbers)
         with theirs:
-            order = {"fork": number, "scratch": str(self._scratch / execution_id)}
+            order = {"fork": number, "run": execution_id, "scratch": str(self._scratch / execution_id)}
+            if program:
+                order["node"] = program
             try:
                 socket.send_fds(self._control, [json.dumps(order).encode() + b"\n"], [theirs.fileno()])
             except OSError as error:
                 ours.close()
                 raise SandboxUnavailable(f"no worker process can be had: {error.strerror}") from error
-        worker = self.workers[number] = Worker(number, execution_id, ours, self)
+        worker = self.workers[number] = Worker(number, execution_id, runtime, ours, self)
         return worker
 
     def kill(self, worker: Worker) -> None:
         with suppress(OSError):  # the fork server is dying, and its workers with it
             if worker.number in self.workers:
                 self._control.send(json.dumps({"kill": worker.number}).encode() + b"\n")
+
+    def end_run(self, execution_id: str) -> None:
+        """After its workers: what the kernel still holds for it."""
+        if self.alive and self.walls.get("cgroup"):
+            with suppress(OSError):  # it is dying, and the group empty
+                self._control.send(json.dumps({"over": execution_id}).encode() + b"\n")
 
     async def close(self) -> None:
         """End it with everything it started; it removes the scratch folder on its way."""
@@ -219,6 +243,7 @@ class ForkServer:
 
     def _hear(self, report: Mapping[str, Any]) -> None:
         if "ready" in report:
+            self.walls = report["walls"]
             self._ready.set_result(None)
         elif "born" in report:
             self.workers[report["born"]].pid = report["pid"]
@@ -259,12 +284,19 @@ def _environment(python: str, scratch: Path, base: Path) -> dict[str, str]:
 
 
 def _how(status: int) -> str:
+    if status == LOST_ITS_WAY:
+        return f"ended itself with exit code {status}, as when the code closed files it had not opened"
+    if status == WITHOUT_WALLS:
+        return "could not be walled in, so it ended; docs/sandbox.md says what it takes"
     if status >= 0:
         return f"ended itself with exit code {status}"
     if -status == signal.SIGKILL:
         return "was killed by SIGKILL: the machine ran out of memory, or the code closed files it had not opened"
     if -status == signal.SIGXCPU:
         return "was killed by SIGXCPU: it used more CPU time than its timeout allows"
+    if -status in (signal.SIGABRT, signal.SIGTRAP):
+        name = signal.Signals(-status).name
+        return f"was killed by {name}: Node.js ends so when it needs more memory than it may use"
     try:
         return f"was killed by {signal.Signals(-status).name}"
     except ValueError:

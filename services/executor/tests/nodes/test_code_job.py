@@ -50,9 +50,16 @@ async def test_shell_is_bash(tmp_path, language):
     assert workers.bash[0].timeout_s == 30
 
 
+async def test_typescript_goes_to_its_own_worker(tmp_path):
+    workers = KeptWorkers(lambda job: CodeResult({"n": 1}, "said\n", ""))
+    out = await run(code_job, {"language": "typescript", "code": "return 1"}, {}, context(tmp_path, workers=workers))
+    assert (out.value, out.meta["language"], out.meta["stdout"]) == ({"n": 1}, "typescript", "said\n")
+    assert [job.source for job in workers.typescript] == ["return 1"]
+
+
 @pytest.mark.parametrize(
     ("props", "words"),
-    [({}, "give code"), ({"file_path": "a.py"}, "a.py"), ({"language": "typescript", "code": "1"}, "tsx")],
+    [({}, "give code"), ({"file_path": "a.py"}, "a.py")],
 )
 async def test_what_cannot_be_run_says_what_is_missing(tmp_path, props, words):
     with pytest.raises(NodeError, match=words):

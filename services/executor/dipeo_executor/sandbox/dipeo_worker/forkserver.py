@@ -1,9 +1,9 @@
 """The fork server: holds no run's data, forks a worker when the executor asks for one, and buries it.
 
-Lines of JSON on the control socket. From the executor: {"fork": id, "scratch": folder} with the worker's end of its
-channel attached, {"kill": id}. To the executor: {"ready": version}, {"born": id, "pid": pid},
-{"ended": id, "status": exit code or -signal} or {"ended": id, "error": text}. When the executor's end closes,
-everything that was started here is killed.
+Lines of JSON on the control socket. From the executor: {"fork": id, "run": execution, "scratch": folder} with the
+worker's end of its channel attached, {"kill": id}, {"over": execution}. To the executor: {"ready": version, "walls":
+report}, {"born": id, "pid": pid}, {"ended": id, "status": exit code or -signal} or {"ended": id, "error": text}. When
+the executor's end closes, everything that was started here is killed.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .worker import PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, be_born, prctl
+from .syscalls import PR_SET_CHILD_SUBREAPER, prctl
+from .walls import Walls
+from .worker import be_born, work
 
+WITHOUT_WALLS, LOST_ITS_WAY = 71, 70  # exit codes of workers; forkserver.py of the executor knows them
 LAST_S = 5.0  # for the last children to go
 
 
 class ForkServer:
     def __init__(self, control: socket.socket, config: dict[str, Any]) -> None:
         self.control, self.config = control, config
+        self.walls = Walls(config)
         self.pids: dict[int, int] = {}  # worker id -> pid, of the living
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
@@ -36,7 +40,7 @@ class ForkServer:
     def serve(self) -> None:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
-        self._say(ready=sys.version.split()[0])
+        self._say(ready=sys.version.split()[0], walls=self.walls.report())
         lines, channels = b"", []  # type: tuple[bytes, list[int]]
         while True:
             readable, _, _ = select.select([self.control.fileno(), self.wake_read], [], [])
@@ -58,31 +62,47 @@ class ForkServer:
             if pid is not None:
                 _kill(pid)
             return
+        if "over" in order:
+            group = self.walls.group(order["over"])
+            if group:
+                group.end()
+            return
         channel = socket.socket(fileno=channels.pop(0))
         with channel:
-            self._fork(order["fork"], order["scratch"], channel)
+            self._fork(order["fork"], order, channel)
 
-    def _fork(self, worker: int, scratch: str, channel: socket.socket) -> None:
+    def _fork(self, worker: int, order: dict[str, Any], channel: socket.socket) -> None:
         parent = os.getpid()
         try:
+            self._prepare(order)
             pid = os.fork()
         except OSError as error:
             self._say(ended=worker, error=f"could not be started: {error.strerror}")
             return
         if pid == 0:
-            self._leave_to_child(channel, scratch, parent)
+            self._leave_to_child(channel, order, parent)
         self.pids[worker] = pid
         self._say(born=worker, pid=pid)
 
-    def _leave_to_child(self, channel: socket.socket, scratch: str, parent: int) -> NoReturn:
-        code = 70
+    def _prepare(self, order: dict[str, Any]) -> None:
+        """Raises OSError."""
+        self.walls.hide_state()
+        self.walls.scratch(order["scratch"])
+        group = self.walls.group(order["run"])
+        if group:
+            group.make(self.config["run_memory_bytes"], self.config["run_processes"])
+
+    def _leave_to_child(self, channel: socket.socket, order: dict[str, Any], parent: int) -> NoReturn:
+        code = WITHOUT_WALLS
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.close(self.wake_read)
             os.close(self.wake_write)
             self.control.close()
-            be_born(channel, self.config, scratch, parent)
+            be_born(channel, self.walls, order, parent)
+            code = LOST_ITS_WAY
+            work(channel, self.config)
             code = 0
         finally:
             os._exit(code)  # whatever happens, the child does not go on as a second fork server
@@ -145,7 +165,6 @@ def _children() -> set[int]:
 
 def main(fd: int, config: str) -> None:
     server = ForkServer(socket.socket(fileno=fd), {**json.loads(config), "path": list(sys.path)})
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     gc.freeze()  # what is loaded now stays shared with the workers
     try:

@@ -1,9 +1,8 @@
-"""One worker: limits around it, then job after job of one execution."""
+"""One worker: walls around it, then job after job of one execution."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import math
 import os
@@ -18,10 +17,9 @@ from typing import Any, TextIO
 from .answers import STREAM_BYTES, encode, failure
 from .bash_code import run_bash
 from .python_code import run_python
+from .syscalls import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl
+from .walls import Walls
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
-
-_libc = ctypes.CDLL(None)
 _streams: dict[int, TextIO] = {}
 
 
@@ -88,14 +86,21 @@ def _limit_cpu(timeout_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
-def be_born(channel: socket.socket, config: dict[str, Any], scratch: str, parent: int) -> None:
-    """Become a worker, right after the fork. The worker leads its own session, so one kill reaches what it starts."""
+def be_born(channel: socket.socket, walls: Walls, order: dict[str, Any], parent: int) -> None:
+    """Become a worker, right after the fork. The worker leads its own session, so one kill reaches what it starts.
+
+    It returns to do the work, or becomes the program of `order` ("node") that does. Raises OSError.
+    """
     os.setsid()
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    scratch, program = order["scratch"], order.get("node")
+    group = walls.group(order["run"])
+    if group:
+        group.enter()
+    walls.give_up_power()
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # after the change of user, which would clear it
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != parent:
-        return  # the fork server died before it could take us along
-    Path(scratch).mkdir(mode=0o700, parents=True, exist_ok=True)
+        os._exit(0)  # the fork server died before it could take us along
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     for number in (1, 2):
         path = Path(scratch, f".stream-{os.getpid()}")
@@ -104,23 +109,10 @@ def be_born(channel: socket.socket, config: dict[str, Any], scratch: str, parent
         os.dup2(fd, number)
         os.close(fd)
         _streams[number] = _open_stream(number)
-    confine(config)
-    work(channel, config)
-
-
-def confine(config: dict[str, Any]) -> None:
-    """What user code may not exceed. Walls around files and network belong here, after the limits."""
-    for number, most in (
-        (resource.RLIMIT_AS, config["memory_bytes"]),
-        (resource.RLIMIT_FSIZE, config["file_bytes"]),
-        (resource.RLIMIT_NPROC, config["processes"]),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(number)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(number, (most, most))
-
-
-def prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        _libc.prctl(option, value, 0, 0, 0)
+    if program:
+        # V8 reserves far more addresses than it fills
+        walls.close(scratch, program["reads"], {resource.RLIMIT_DATA: program["data_bytes"]})
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.set_inheritable(channel.fileno(), True)
+        os.execve(program["argv"][0], [*program["argv"], str(channel.fileno())], os.environ)
+    walls.close(scratch, [], {resource.RLIMIT_AS: walls.config["memory_bytes"]})
