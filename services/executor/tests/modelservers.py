@@ -59,7 +59,7 @@ class Server:
                 answer = self.answer(seen) if callable(self.answer) else self.answer
                 if answer.delay_s and await self._gone(reader, answer.delay_s):
                     return
-                writer.write(_bytes(answer))
+                writer.write(to_bytes(answer))
                 await writer.drain()
                 if answer.breaks:
                     return
@@ -90,7 +90,7 @@ async def _request(reader: asyncio.StreamReader) -> Seen | None:
     return Seen(line.split()[1], headers, json.loads(body) if body else None)
 
 
-def _bytes(answer: Answer) -> bytes:
+def to_bytes(answer: Answer) -> bytes:
     if answer.events:
         named = [(f"event: {name}\n" if name else "", data) for name, data in answer.events]
         body = "".join(
