@@ -160,7 +160,8 @@ class Sessions:
             return
         observed.sessions.set(len(self._alive))
         session.quiet()
-        session.outbox.put_nowait(None)
+        if lost:
+            session.outbox.put_nowait(None)
         log.info("session.ended", session_id=session.session_id, executor=session.executor, lost=lost)
         task = asyncio.create_task(self._give_back(session, lost=lost))  # outlives the stream that ended
         self._ending.add(task)
@@ -176,6 +177,7 @@ class Sessions:
                 log.error("session.not_ended", session_id=session.session_id, error=str(error))
                 await asyncio.sleep(RETRY_S)
             else:
+                session.outbox.put_nowait(None)  # a farewell is over when it is durable
                 self.work_may_be_ready()
                 return
 

@@ -8,6 +8,7 @@ from dipeo_kit.errors import BadInput, DipeoError
 from dipeo_store import errors, model
 from dipeo_store.backends import News, Publish, migrations, postgres_inbox, postgres_migrations, postgres_reads
 from dipeo_store.backends.postgres_committer import Committers
+from dipeo_store.backends.postgres_content import PostgresContent
 from dipeo_store.backends.postgres_database import LOST_A_RACE, ROW_REFUSED, Access, Database, open_database
 from dipeo_store.backends.postgres_news import Exchange
 from dipeo_store.backends.postgres_writes import TRIES, Transaction, commit
@@ -41,7 +42,7 @@ async def open_postgres(
         raise errors.Unusable(f"cannot open {access.name}: {error.__cause__}") from error
 
 
-class PostgresBackend:
+class PostgresBackend(PostgresContent):
     """dipeo_store.backends.SharedBackend on one Postgres database."""
 
     def __init__(
