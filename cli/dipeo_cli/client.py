@@ -98,14 +98,7 @@ class Gateway:
 
     def _mutate(self, document: str, name: str, input: Json, *, idempotency_key: str = "") -> Json:
         """A v1 mutation: its wrapper unwrapped, or CliError with `envelope` as context."""
-        result: Json = self.execute(document, {"input": input}, idempotency_key=idempotency_key)[name]
-        if not result["success"]:
-            raise from_gateway(
-                result.get("error_type") or "INTERNAL",
-                result.get("error") or "the gateway refused",
-                context=result.get("envelope"),
-            )
-        return result
+        return _unwrapped(self.execute(document, {"input": input}, idempotency_key=idempotency_key)[name])
 
     # --- operations --------------------------------------------------------------------------------------------------
 
@@ -174,6 +167,24 @@ class Gateway:
         input = {"execution_id": execution_id, "node_id": node_id, "response": text, "metadata": metadata}
         self._mutate(operations.SEND_INTERACTIVE_RESPONSE, "sendInteractiveResponse", input)
 
+    # --- keys --------------------------------------------------------------------------------------------------------
+
+    def create_key(self, input: Json) -> Json:
+        made: Json = self._mutate(operations.CREATE_KEY, "createApiKey", input)["data"]
+        return made
+
+    def keys(self, service: str = "") -> list[Json]:
+        found: list[Json] = self.execute(operations.LIST_KEYS, {"service": service or None})["getApiKeys"]
+        return found
+
+    def test_key(self, name: str) -> Json:
+        """{message, envelope: {valid}}. Raises CliError with code not_found."""
+        return _unwrapped(self.execute(operations.TEST_KEY, {"id": name})["testApiKey"])
+
+    def delete_key(self, name: str) -> bool:
+        """False when there was none."""
+        return bool(_unwrapped(self.execute(operations.DELETE_KEY, {"id": name})["deleteApiKey"])["deleted_count"])
+
     # --- live --------------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -239,6 +250,14 @@ class Stream:
         if code in ("RESYNC_REQUIRED", *_RETRYABLE):
             raise StreamLost(message)
         raise from_gateway(code, message)
+
+
+def _unwrapped(result: Json) -> Json:
+    """What a v1 mutation answered; CliError with `envelope` as context when it refused."""
+    if not result["success"]:
+        code, text = result.get("error_type") or "INTERNAL", result.get("error") or "the gateway refused"
+        raise from_gateway(code, text, context=result.get("envelope"))
+    return result
 
 
 def _code_of(problem: Json) -> str:

@@ -61,6 +61,11 @@ class Layout:
         return self.run / "token"
 
     @property
+    def master_key(self) -> Path:
+        """What keys of other services are encrypted with: 32 bytes as hex, mode 0600."""
+        return self.root / "master.key"
+
+    @property
     def database(self) -> Path:
         return self.root / "data" / "state.db"
 

@@ -19,7 +19,8 @@ from dipeo_cli import config, output, trace
 from dipeo_cli.app import app
 from dipeo_cli.errors import EXIT_USAGE, CliError, Stopped, Usage
 
-for module in ("run", "runs", "author", "system"):  # each adds its commands to the app; the help keeps this order
+# each adds its commands to the app; the help keeps this order
+for module in ("run", "runs", "author", "keys", "system"):
     import_module(f"dipeo_cli.commands_{module}")
 
 LOG_LIMIT_BYTES = 5 * 1024 * 1024

@@ -26,6 +26,28 @@ mutation RetryExecution($input: RetryExecutionInput!) {{
   retryExecution(input: $input) {{ {_RESULT} data {{ id status diagram_name }} }}
 }}"""
 
+_KEY = "id label service_name base_url"
+
+CREATE_KEY = f"""
+mutation CreateApiKey($input: CreateApiKeyInput!) {{
+  createApiKey(input: $input) {{ {_RESULT} data {{ {_KEY} }} }}
+}}"""
+
+TEST_KEY = f"""
+mutation TestApiKey($id: String!) {{
+  testApiKey(api_key_id: $id) {{ {_RESULT} message data {{ {_KEY} }} }}
+}}"""
+
+DELETE_KEY = f"""
+mutation DeleteApiKey($id: String!) {{
+  deleteApiKey(api_key_id: $id) {{ {_RESULT} deleted_count }}
+}}"""
+
+LIST_KEYS = """
+query GetApiKeys($service: String) {
+  getApiKeys(service: $service)
+}"""
+
 SEND_INTERACTIVE_RESPONSE = f"""
 mutation SendInteractiveResponse($input: InteractiveResponseInput!) {{
   sendInteractiveResponse(input: $input) {{ {_RESULT} data {{ id status }} }}

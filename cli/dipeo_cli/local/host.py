@@ -114,6 +114,7 @@ async def _serve(
             version=__version__,
             base=str(layout.base),
             started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            sockets=str(sockets),
         )
         _write_private(layout.gateway, json.dumps(asdict(stack)))
         ready(stack)
@@ -145,7 +146,13 @@ async def _services(
     layout.database.parent.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        await enter(store.running(store.Settings(url=f"sqlite:///{layout.database}", listen=addresses["store"])))
+        await enter(
+            store.running(
+                store.Settings(
+                    url=f"sqlite:///{layout.database}", listen=addresses["store"], **_master_key_file(layout)
+                )
+            )
+        )
         await enter(
             executor.running(
                 executor.Settings(listen=addresses["executor"], store=addresses["store"], base_dir=layout.base)
@@ -259,6 +266,15 @@ def _token(layout: Layout) -> str:
     token = secrets.token_urlsafe(32)
     _write_private(layout.token, token)
     return token
+
+
+def _master_key_file(layout: Layout) -> dict[str, Path]:
+    """The project's own master key, made at the first start, unless the environment has one."""
+    if os.environ.get("DIPEO_STORE_MASTER_KEY") or os.environ.get("DIPEO_STORE_MASTER_KEY_FILE"):
+        return {}
+    if not layout.master_key.exists():
+        _write_private(layout.master_key, secrets.token_hex(32))
+    return {"master_key_file": layout.master_key}
 
 
 def _write_private(path: Path, text: str) -> None:

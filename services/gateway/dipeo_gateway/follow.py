@@ -6,10 +6,11 @@ from typing import Any
 from dipeo_gateway import observed
 from dipeo_gateway.backend import Backend, current
 from dipeo_gateway.context import Activity
+from dipeo_gateway.executions import summary
 from dipeo_gateway.faults import StreamBroken
-from dipeo_gateway.types import ExecutionUpdateType
+from dipeo_gateway.types import ExecutionStateType, ExecutionUpdateType
 from dipeo_gateway.updates import Mapper, as_json
-from dipeo_kit import errors
+from dipeo_kit import errors, rpc
 from dipeo_protos.store.v1 import events_pb2, store_pb2
 
 
@@ -33,6 +34,23 @@ async def follow(
         observed.subscriptions.set(activity.subscribers)
         activity.seen()
         await events.aclose()
+
+
+async def summaries(
+    backend: Backend, activity: Activity, request: store_pb2.WatchExecutionsRequest
+) -> AsyncGenerator[list[ExecutionStateType], None]:
+    """Executions as they change. Raises StreamBroken."""
+    responses = backend.store.stream(backend.store.rpc.WatchExecutions(request, metadata=rpc.metadata()))
+    activity.subscribers += 1
+    try:
+        async for response in responses:
+            yield [summary(each) for each in response.executions]
+    except errors.DipeoError as error:
+        raise StreamBroken(error, 0) from error
+    finally:
+        activity.subscribers -= 1
+        activity.seen()
+        await responses.aclose()
 
 
 async def page(backend: Backend, execution_id: str, after_seq: int, limit: int) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.nodes import Selection
 
-from dipeo_gateway import diagrams, executions, follow, history, mutations, submit, version, wire
+from dipeo_gateway import diagrams, executions, follow, history, keys, mutations, submit, version, wire
 from dipeo_gateway.context import Context
 from dipeo_gateway.faults import CodedErrors
 from dipeo_gateway.observed import NamedSpans
@@ -65,7 +65,7 @@ def selected(selections: Sequence[Selection]) -> set[str]:
 
 
 @strawberry.type
-class Query(diagrams.DiagramQueries):
+class Query(diagrams.DiagramQueries, keys.KeyQueries):
     @strawberry.field(name="getExecution", description="Null when there is no such execution.")
     async def get_execution(self, info: Info, execution_id: str) -> ExecutionStateType | None:
         backend, wanted = info.context.backend, selected(info.selected_fields)
@@ -143,7 +143,7 @@ class Query(diagrams.DiagramQueries):
 
 
 @strawberry.type
-class Mutation(diagrams.DiagramMutations):
+class Mutation(diagrams.DiagramMutations, keys.KeyMutations):
     @strawberry.mutation(name="executeDiagram")
     async def execute_diagram(self, info: Info, input: ExecuteDiagramInput) -> ExecutionResult:
         return await mutations.execute(info.context, input, selected(info.selected_fields))
@@ -175,6 +175,17 @@ class Subscription:
         store = context.backend.store
         await store.read(store.rpc.GetExecution, store_pb2.GetExecutionRequest(execution_id=execution_id))
         return follow.follow(context.backend, context.activity, execution_id, after)
+
+    @strawberry.subscription(
+        name="executionSummaries",
+        description="First all that match and have not ended, then, once a second, those that changed.",
+    )
+    async def execution_summaries(
+        self, info: Info, filter: ExecutionFilterInput | None = None
+    ) -> AsyncGenerator[list[ExecutionStateType], None]:
+        listed = _list_request(filter) or store_pb2.ListExecutionsRequest()
+        request = store_pb2.WatchExecutionsRequest(statuses=listed.statuses, diagram_id=listed.diagram_id)
+        return follow.summaries(info.context.backend, info.context.activity, request)
 
 
 class Schema(strawberry.Schema):
