@@ -1,8 +1,12 @@
 """The live block on a terminal: one line per node, redrawn at most ten times a second."""
 
+import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from dipeo_cli import output
 
 if TYPE_CHECKING:
     import rich.live
@@ -38,6 +42,7 @@ class Live:
         self._rows: dict[str, Row] = {}
         self._begun = time.monotonic()
         self._drawn = 0.0
+        self._paused = False
         self._console: Console | None = None
         self._block: rich.live.Live | None = None
 
@@ -51,52 +56,80 @@ class Live:
             self._status = str(event.get("status")).lower()
         if data.get("is_final"):
             self._status = str(data.get("status") or "ended").lower()
-        self.tick()
+        if not self._paused:
+            self.tick()
 
     def tick(self) -> None:
+        self._paused = False
         now = time.monotonic()
         if now - self._drawn >= FRAME_S:
             self._drawn = now
             self._draw(now)
 
     def pause(self) -> None:
-        """End the block where it stands; later drawing starts a fresh one below."""
-        if self._block:
-            self._draw(time.monotonic())
-            self._block.stop()
-            self._block = None
+        """Leave a still copy where the block stood, and draw no more before the next tick: somebody may be typing."""
+        self._still()
+        self._paused = True
 
     def close(self) -> None:
-        self._draw(time.monotonic())
-        self.pause()
+        if self._block or not self._paused:
+            self._still()
+
+    def _still(self) -> None:
+        """The block as it is now, whole, as ordinary lines that stay in the scroll-back."""
+        now = time.monotonic()
+        if self._block is None:
+            self._draw(now)
+        assert self._block is not None and self._console is not None
+        self._block.transient = True
+        self._block.stop()
+        self._block = None
+        self._console.print(self._picture(now, room=len(self._rows)))
 
     def _draw(self, now: float) -> None:
         if self._block is None:
             import rich.live
             from rich.console import Console
 
-            self._console = self._console or Console(stderr=True, highlight=False)
+            colored = output.colored(sys.stderr)
+            self._console = self._console or Console(stderr=True, highlight=False, no_color=not colored)
             self._block = rich.live.Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
             self._block.start()
-        self._block.update(self._picture(now), refresh=True)
+        assert self._console is not None
+        self._block.update(self._picture(now, room=max(self._console.height - 4, 2)), refresh=True)
 
-    def _picture(self, now: float) -> "Text":
+    def _picture(self, now: float, *, room: int) -> "Text":
+        """A line for the run and one per node, the oldest beyond `room` folded; none is wider than the terminal."""
         from rich.text import Text
 
         assert self._console is not None
-        room = max(self._console.height - 4, 3)
+        width = self._console.width
         rows = list(self._rows.values())
-        folded = len(rows) - room if len(rows) > room else 0
-        clock = time.strftime("%M:%S", time.gmtime(now - self._begun))
-        picture = Text(f"{self._title}  {self._execution_id[:21]}  {self._status}  {clock}")
+        folded = max(len(rows) - room, 0)
+        names = name_width((row.name for row in rows), width)
+        picture = Text(self._headline(now, width), no_wrap=True, overflow="ellipsis")
         if folded:
             picture.append(f"\n … {folded} more", style="dim")
         for row in rows[folded:]:
             mark, style = _MARKS.get(row.status, (_SPINNER[int(now * 10) % len(_SPINNER)], "cyan"))
             picture.append(f"\n {mark} ", style=style)
             times = f"×{row.runs}" if row.runs > 1 else ""
-            picture.append(f"{row.name:<24} {times:<4} {row.seconds(now):6.1f}s  {row.note}"[: self._console.width - 4])
+            name = row.name if len(row.name) <= names else f"{row.name[: names - 1]}…"
+            line = f"{name:<{names}} {times:<4}{row.seconds(now):6.1f}s  {row.note}"
+            picture.append(line[: width - 4].rstrip())
         return picture
+
+    def _headline(self, now: float, width: int) -> str:
+        clock = time.strftime("%M:%S", time.gmtime(now - self._begun))
+        parts = [self._title, self._execution_id[:21], self._status, clock]
+        lines = ("  ".join(parts), "  ".join([self._title, self._status, clock]), f"{self._status}  {clock}")
+        return next((line for line in lines if len(line) < width), lines[-1][: width - 1])
+
+
+def name_width(names: Iterable[str], width: int) -> int:
+    """Columns for the names of nodes, so that their times fit beside them."""
+    longest = max((len(name) for name in names), default=0)
+    return max(min(max(longest, 12), 40, width - 18), 4)
 
 
 def update(rows: dict[str, Row], event: Event, now: float) -> None:

@@ -8,6 +8,7 @@ import select
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,9 @@ class Desk:
 
     def _close(self, prompt_id: str, outcome: str) -> None:
         if self._asked and self._asked.prompt_id == prompt_id:
+            if os.isatty(0):
+                output.say("")  # leaves the line on which somebody may be typing
+                _forget_typed()
             output.say(f'(the question of "{self._asked.label}" is closed: {outcome})')
             self._asked, self._typed = None, ""
         self._open = [question for question in self._open if question.prompt_id != prompt_id]
@@ -127,6 +131,14 @@ class Desk:
             if error.code not in ("conflict", "not_found"):
                 raise
             output.say(f'(the question of "{question.label}" was answered elsewhere)')
+
+
+def _forget_typed() -> None:
+    """What was typed for a question that is closed must not reach the shell."""
+    import termios
+
+    with suppress(termios.error):
+        termios.tcflush(0, termios.TCIFLUSH)
 
 
 def stdin_lines(*, may_prompt: bool) -> Lines | None:

@@ -1,0 +1,183 @@
+"""What a person sees: no broken line, no stuck prompt (spec/cli.md §14.3). Needs tmux."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from command import Project, chain
+from terminal.tmux import MARK, TMUX, Terminal, terminal
+
+pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed; on Debian: apt-get install tmux")
+
+DIPEO = f"{sys.executable} -m dipeo_cli"
+NODES = ("Fetch the first source", "Fetch the second source", "Fetch the third source")
+PARALLEL = """version: light
+nodes:
+  - {label: Start, type: start}
+  - {label: Fetch the first source, type: code_job, language: bash, code: 'sleep 1.0; echo 1'}
+  - {label: Fetch the second source, type: code_job, language: bash, code: 'sleep 1.3; echo 2'}
+  - {label: Fetch the third source, type: code_job, language: bash, code: 'sleep 1.6; echo 3'}
+  - {label: Join, type: code_job, language: python, code: "result = 'all three'"}
+  - {label: Done, type: endpoint}
+connections:
+  - {from: Start, to: Fetch the first source}
+  - {from: Start, to: Fetch the second source}
+  - {from: Start, to: Fetch the third source}
+  - {from: Fetch the first source, to: Join, label: a}
+  - {from: Fetch the second source, to: Join, label: b}
+  - {from: Fetch the third source, to: Join, label: c}
+  - {from: Join, to: Done}
+"""
+ASK = chain("{label: Ask, type: user_response, prompt: What is your name?}")
+EXPIRES = chain("{label: Ask, type: user_response, prompt: What is your name?, timeout: 1}")
+SLOW = chain("{label: Nap, type: code_job, language: bash, code: 'sleep 20; echo rested'}")
+ROW = re.compile(r"^ (✔|✘|\?|■|[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]) (.+?) +(×\d+)? +\d+\.\ds", re.MULTILINE)
+
+Open = Callable[..., AbstractContextManager[Terminal]]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    made = Project(tmp_path_factory.mktemp("terminal"))
+    for name, text in {"parallel": PARALLEL, "ask": ASK, "expires": EXPIRES, "slow": SLOW}.items():
+        made.write(f"{name}.light.yaml", text)
+    made("up", check=0)  # so that no sentence about its start is on the screen
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def window(project: Project) -> Open:
+    def opened(**how: Any) -> AbstractContextManager[Terminal]:
+        environment = project.environment | how.pop("environment", {})
+        return terminal(project.base, environment, **how)
+
+    return opened
+
+
+def rows(screen: str) -> list[str]:
+    """Names of the nodes in the live block, in order."""
+    return [found[2].strip() for found in ROW.finditer(screen)]
+
+
+def test_three_nodes_at_once_then_one_clean_copy(window: Open) -> None:
+    with window() as screen:
+        screen.run(f"{DIPEO} run parallel")
+        middle = screen.until(lambda seen: sum(name in seen for name in NODES) == 3, "three rows")
+        running = [line for line in middle.splitlines() if re.match(r"^ [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] ", line)]
+        assert len(running) >= 2, middle
+        end = screen.done()
+    assert rows(end) == ["Start", *NODES, "Join", "Done"]
+    assert end.count("parallel  exec_") == 1, end
+    assert all(mark == "✔" for mark, *_ in ROW.findall(end))
+    tail = [line for line in end.splitlines() if line.strip()][-3:]
+    assert tail == ["✅ Execution Successful", "all three", MARK.strip()]
+
+
+def test_a_question_is_asked_on_its_own_line_and_answered(window: Open) -> None:
+    with window() as screen:
+        screen.run(f"{DIPEO} run ask")
+        screen.see(r"^\? Ask: What is your name\?$")
+        screen.see(r"^> ?$")
+        screen.type("Grace Hopper")
+        end = screen.done()
+    lines = [line.rstrip() for line in end.splitlines() if line.strip()]
+    assert "> Grace Hopper" in lines
+    assert lines[-3:] == ["✅ Execution Successful", "Grace Hopper", MARK.strip()]
+
+
+def test_a_question_that_expires_leaves_no_stuck_prompt(window: Open) -> None:
+    with window() as screen:
+        screen.run(f"{DIPEO} run expires")
+        screen.see(r"^> ?$")
+        screen.tmux("send-keys", "-l", "half an ans")
+        end = screen.done()
+        lines = [line.rstrip() for line in end.splitlines() if line.strip()]
+        assert '(the question of "Ask" is closed: expired)' in lines, end
+        assert lines[-1] == MARK.strip(), "what was typed must not reach the shell"
+        screen.type("echo alive")
+        screen.see(r"^alive$")
+
+
+def test_ctrl_c_cancels_and_gives_the_shell_back(window: Open) -> None:
+    with window() as screen:
+        screen.run(f"{DIPEO} run slow; echo exit $?")
+        screen.see(r"^ [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Nap")
+        screen.press("C-c")
+        end = screen.done()
+    lines = [line.rstrip() for line in end.splitlines() if line.strip()]
+    assert lines[-2:] == ["exit 130", MARK.strip()]
+    assert "cancelling; once more to leave at once" in lines
+    assert "error: interrupted" in lines
+    assert rows(end) == ["Start", "Nap"], end
+    assert re.search(r"^ ■ Nap", end, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 12), (24, 8)])
+def test_a_narrow_terminal_breaks_no_line(window: Open, width: int, height: int) -> None:
+    with window(width=width, height=height) as screen:
+        screen.run(f"{DIPEO} run parallel")
+        screen.see(r"^ [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] ")
+        end = screen.done()
+    lines = [line for line in end.splitlines() if line.strip()]
+    verdict = lines.index("✅ Execution Successful")
+    assert all(re.match(r" ✔ \S.* \d\.\ds", line) for line in lines[verdict - 6 : verdict]), end
+    assert re.search(r"completed  00:0\d$", lines[verdict - 7]), end
+    assert end.count("completed  00:0") == 1, end
+
+
+@pytest.mark.parametrize("how", ["NO_COLOR=1 {} run parallel", "{} run parallel --color never"])
+def test_no_colour_where_none_is_wanted(window: Open, how: str) -> None:
+    with window() as screen:
+        screen.run(how.format(DIPEO))
+        screen.done()
+        painted = screen.screen(escapes=True)
+    assert rows(painted)[-1] == "Done"
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7]|38;|4[0-7])[0-9;]*m", painted)
+
+
+def test_colour_on_a_terminal(window: Open) -> None:
+    with window() as screen:
+        screen.run(f"{DIPEO} run parallel")
+        screen.done()
+        assert re.search(r"\x1b\[3[0-7]m", screen.screen(escapes=True))
+
+
+def test_into_a_pipe_only_the_answer_and_progress_stays_on_the_terminal(window: Open, project: Project) -> None:
+    with window() as screen:
+        screen.run(f"{DIPEO} run parallel --output-only | cat > answer.txt")
+        end = screen.done()
+    assert rows(end) == ["Start", *NODES, "Join", "Done"]
+    assert (project.base / "answer.txt").read_text() == "all three\n"
+    assert [line for line in end.splitlines() if line.strip()][-1].rstrip() == MARK.strip()
+
+
+def test_everything_into_a_pipe_is_plain(window: Open, project: Project) -> None:
+    with window() as screen:
+        screen.run(f"{DIPEO} run parallel 2>&1 | cat > both.txt")
+        screen.done()
+    text = (project.base / "both.txt").read_text()
+    assert "\x1b" not in text and "\r" not in text
+    assert 'node "Join" completed' in text
+
+
+def test_the_list_of_runs_is_drawn_again_until_ctrl_c(window: Open, project: Project) -> None:
+    with window() as screen:
+        screen.run(f"{DIPEO} ps --watch")
+        screen.see(r"^ID +STATUS")
+        screen.press("C-c")
+        screen.see(r"error: interrupted")
+        screen.type("echo alive")
+        screen.see(r"^alive$")
+
+
+def test_what_would_be_destroyed_is_asked_for(window: Open, project: Project) -> None:
+    execution_id = project.background("slow")
+    with window() as screen:
+        screen.run(f"{DIPEO} cancel --all-running")
+        screen.see(r"abort 1 run\? \[y/N\]")
+        screen.type("y")
+        screen.see(rf"^{execution_id} aborted")
