@@ -20,7 +20,7 @@ from dipeo_cli.app import app
 from dipeo_cli.errors import EXIT_USAGE, CliError, Stopped, Usage
 
 # each adds its commands to the app; the help keeps this order
-for module in ("run", "runs", "author", "keys", "system"):
+for module in ("run", "runs", "author", "keys", "mcp", "system"):
     import_module(f"dipeo_cli.commands_{module}")
 
 LOG_LIMIT_BYTES = 5 * 1024 * 1024

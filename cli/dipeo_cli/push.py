@@ -48,4 +48,9 @@ def push(
             f"{path} exists", code="conflict", exit_code=EXIT_NEGATIVE, hint="leave out --no-clobber to replace it"
         )
     texts.write(path, diagram.text)
-    return {"name": name, "path": str(path), "uri": f"dipeo://diagrams/{file}", "replaced": replaced}
+    return {"name": name, "path": str(path), "uri": f"dipeo://diagrams/{_plain(name)}", "replaced": replaced}
+
+
+def _plain(name: str) -> str:
+    """As it is published: without the suffix of its format."""
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)

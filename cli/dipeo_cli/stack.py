@@ -40,6 +40,7 @@ class Stack:
     version: str
     base: str
     started_at: str  # RFC 3339, UTC
+    sockets: str = ""  # folder of store.sock and executor.sock
 
     @classmethod
     def from_json(cls, text: str) -> "Stack | None":

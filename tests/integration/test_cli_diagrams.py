@@ -36,7 +36,7 @@ def test_case_41_a_valid_diagram_is_pushed_byte_by_byte(house: Any) -> None:
     path = house.base / "projects/mcp-diagrams/demo.yaml"
     assert done.code == 0
     assert done.json["pushed"] == {
-        "name": "demo", "path": str(path), "uri": "dipeo://diagrams/demo.yaml", "replaced": False,
+        "name": "demo", "path": str(path), "uri": "dipeo://diagrams/demo", "replaced": False,
     }  # fmt: skip
     assert path.read_bytes() == text.encode()
     assert path.stat().st_mode & 0o777 == 0o644

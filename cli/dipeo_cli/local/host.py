@@ -84,7 +84,7 @@ def _not_installed(error: ModuleNotFoundError) -> CliError:
 
 
 def _host(layout: Layout, listener: socket.socket, ready: Callable[[Stack], None], *, idle_s: float | None) -> int:
-    _load_env(layout.base)
+    load_env(layout.base)
     with listener, _alive(layout), _socket_folder(layout) as sockets:
         asyncio.run(_run(layout, listener, sockets, ready, idle_s))
     return 0
@@ -286,7 +286,7 @@ def _write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _load_env(base: Path) -> None:
+def load_env(base: Path) -> None:
     """BASE/.env, where people keep their provider keys; the real environment wins."""
     if (base / ".env").is_file():
         from dotenv import load_dotenv

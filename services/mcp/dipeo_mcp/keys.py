@@ -76,7 +76,9 @@ def parsed(text: str) -> list[Key]:
 def check_strength(secret: str, what: str) -> None:
     lower = secret.lower()
     if any(sample in lower for sample in SAMPLES):
-        raise SettingsRefused(f"{what} is a sample from documentation; `dipeo mcp key NAME` makes a real one")
+        raise SettingsRefused(
+            f"{what} is a sample from documentation; `dipeo mcp config CLIENT --http` makes a real one"
+        )
     if len(secret) < MIN_CHARS or len(set(secret)) < MIN_KINDS:
         raise SettingsRefused(f"{what} is too weak: at least {MIN_CHARS} random characters (128 bits) are needed")
 

@@ -5,9 +5,9 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from mcp.server.stdio import stdio_server
@@ -21,6 +21,9 @@ from dipeo_mcp.errors import EXIT_CONFIG, SettingsRefused
 from dipeo_mcp.limits import Limits
 from dipeo_mcp.service import Service
 from dipeo_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from dipeo_mcp.tunnel import Plan, Reach
 
 log = logs.get(__name__)
 
@@ -47,6 +50,7 @@ async def running(
     catalogue: Catalogue | None = None,
     limits: Limits | None = None,
     show_key: Callable[[str], None] | None = None,
+    reach: "Reach | None" = None,
 ) -> AsyncIterator[Running]:
     """The service over HTTP, in the caller's event loop. Raises SettingsRefused before anything starts, Unavailable."""
     settings.check(given)
@@ -69,13 +73,11 @@ async def running(
                 async with _admin(given, served, lambda: state) as admin_port:
                     log.info("mcp.ready", url=url, auth=gate.methods or "off")
                     running = Running(url, address.port, admin_port, served, address, gate, lambda: state)
-                    if plan is None:
-                        yield running
-                    else:
-                        from dipeo_mcp import tunnel
-
-                        async with tunnel.opened(plan, address, state):
+                    async with _tunnelled(plan, address, state, reach):
+                        try:
                             yield running
+                        finally:
+                            served.notices.end_streams()
     finally:
         listener.close()
 
@@ -88,12 +90,22 @@ async def stdio(given: Settings, *, catalogue: Catalogue | None = None) -> None:
             await built.run(read, write, built.create_initialization_options())
 
 
-def _tunnel_plan(given: Settings, gate: Gate) -> Any:
+def _tunnel_plan(given: Settings, gate: Gate) -> "Plan | None":
     if given.expose == "none":
         return None
-    from dipeo_mcp import tunnel
+    from dipeo_mcp import tunnel  # pyngrok loads where it is wanted only
 
     return tunnel.planned(given, gate)
+
+
+def _tunnelled(
+    plan: "Plan | None", address: Address, state: dict[str, Any], reach: "Reach | None"
+) -> AbstractAsyncContextManager[None]:
+    if plan is None:
+        return nullcontext()
+    from dipeo_mcp import tunnel
+
+    return tunnel.opened(plan, address, state, reach=reach)
 
 
 @asynccontextmanager
@@ -161,6 +173,14 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise errors.Unavailable(f"cannot listen on {host}:{port}: {why}; choose another port") from error
+
+
+def is_free(host: str, port: int) -> bool:
+    try:
+        _listen(host, port).close()
+    except errors.Unavailable:
+        return False
+    return True
 
 
 def _in_url(host: str) -> str:

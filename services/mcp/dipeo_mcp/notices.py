@@ -103,9 +103,13 @@ class Notices:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self) -> None:
+    def end_streams(self) -> None:
+        """Listeners get the proper end of their stream."""
         for audience in self.audiences.values():
             audience.listen.close()
+
+    async def close(self) -> None:
+        self.end_streams()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
