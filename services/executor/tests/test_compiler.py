@@ -3,7 +3,6 @@ import json
 import pytest
 from compiling import codes, compiled, light, only, program_of
 
-from dipeo_executor.nodes import REGISTRY
 from dipeo_executor.program import Edge, Person
 
 HELLO = """

@@ -184,6 +184,8 @@ class Workers(Protocol):
 
     async def run_bash(self, job: "CodeJob") -> "CodeResult": ...
 
+    async def run_typescript(self, job: "CodeJob") -> "CodeResult": ...
+
 
 @dataclass(frozen=True, slots=True)
 class CodeJob:
