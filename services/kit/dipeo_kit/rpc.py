@@ -5,6 +5,7 @@ Servers turn DipeoError into a status with google.rpc.ErrorInfo.reason; clients 
 
 import asyncio
 import hmac
+import ipaddress
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -220,6 +221,7 @@ async def serve(
 async def open_channel(address: str) -> AsyncIterator[aio.Channel]:
     """The one way to reach another service: "host:port" or "unix:/path". Connects at the first call.
 
+    Several replicas are a name with several addresses, or "10.0.0.1:7801,10.0.0.2:7801", or "unix:/a,unix:/b".
     "inprocess:" before the address of a server of this very process and loop leaves the socket out (inprocess.py).
     Raises errors.Unavailable when there is no such server.
     """
@@ -231,8 +233,24 @@ async def open_channel(address: str) -> AsyncIterator[aio.Channel]:
         return
     if address.startswith("unix:"):
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    async with aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+    async with aio.insecure_channel(_target(address), options=CHANNEL_OPTIONS) as channel:
         yield channel
+
+
+def _target(address: str) -> str:
+    """In gRPC's spelling. Raises errors.BadInput."""
+    if "," not in address:
+        return address
+    each = [part.strip() for part in address.split(",")]
+    if all(part.startswith("unix:") for part in each):
+        return "unix:" + ",".join(part.removeprefix("unix:") for part in each)
+    try:
+        versions = {ipaddress.ip_address(part.rpartition(":")[0].strip("[]")).version for part in each}
+    except ValueError as error:
+        raise errors.BadInput(f'"{address}": in a list every address is an IP and a port, or unix:/path') from error
+    if len(versions) > 1:
+        raise errors.BadInput(f'"{address}": a list has IPv4 addresses or IPv6 addresses, not both')
+    return f"ipv{versions.pop()}:{','.join(each)}"
 
 
 def metadata() -> tuple[tuple[str, str], ...]:

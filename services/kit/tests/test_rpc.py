@@ -1,6 +1,7 @@
 """Our way of speaking gRPC, over a real socket."""
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -167,3 +168,45 @@ def test_channel_options_are_names_grpc_knows():
         "grpc.lb_policy_name",
     }
     assert grpc.__version__
+
+
+class TestReplicas:
+    """A list of addresses is one service: whoever of them lives answers."""
+
+    @pytest.fixture(params=["unix:{folder}/{name}", "127.0.0.1:0"], ids=["unix", "ip"])
+    def address(self, request: pytest.FixtureRequest) -> str:
+        return request.param
+
+    async def test_calls_go_to_all_of_them_and_around_those_that_are_gone(self, address: str):
+        one, two = Fake(), Fake()
+        with tempfile.TemporaryDirectory(prefix="dipeo") as folder:
+            async with contextlib.AsyncExitStack() as both, contextlib.AsyncExitStack() as first:
+                addresses = [
+                    await stack.enter_async_context(
+                        rpc.serve(
+                            address.format(folder=folder, name=name),
+                            lambda server, fake=fake: store_pb2_grpc.add_StoreServiceServicer_to_server(fake, server),
+                            service_names=[NAME],
+                            grace_s=0,
+                        )
+                    )
+                    for stack, name, fake in ((first, "1", one), (both, "2", two))
+                ]
+                channel = await both.enter_async_context(rpc.open_channel(", ".join(addresses)))
+                stub: store_pb2_grpc.StoreServiceAsyncStub = store_pb2_grpc.StoreServiceStub(channel)
+                async with asyncio.timeout(10):
+                    while not (one.metadata and two.metadata):
+                        await rpc.call(stub.GetExecution, store_pb2.GetExecutionRequest())
+                    await first.aclose()
+                    one.metadata = {}
+                    for _ in range(20):
+                        with contextlib.suppress(errors.Unavailable):  # a call that met the one that is going
+                            await rpc.call(stub.GetExecution, store_pb2.GetExecutionRequest())
+                    await rpc.call(stub.GetExecution, store_pb2.GetExecutionRequest())
+                    assert not one.metadata
+
+    @pytest.mark.parametrize("wrong", ["store-1:7801,store-2:7801", "127.0.0.1:1,[::1]:2", "unix:/a,127.0.0.1:1"])
+    async def test_a_list_that_means_nothing_is_a_sentence(self, wrong: str):
+        with pytest.raises(errors.BadInput, match="list"):
+            async with rpc.open_channel(wrong):
+                pass
