@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import getpid
 from random import SystemRandom
@@ -30,6 +30,9 @@ from dipeo_protos.store.v1 import store_pb2, store_pb2_grpc
 
 log = logs.get(__name__)
 
+MISTAKES = frozenset({"TRANSITION", "TOO_LARGE", "INVALID"})  # refusals that another try would meet again
+RECOVERY_S = 30.0  # for reading one journal
+
 EXECUTOR = f"{socket.gethostname()}/{getpid()}"
 
 
@@ -55,12 +58,17 @@ class Executions:
         self.house = house
         self.session_id = ""  # "" = no session: nothing can be claimed
         self.on_free: Callable[[], None] = lambda: None
+        self.on_release: Callable[[Claim], None] = lambda _: None  # a run that stopped here goes to somebody else
         self._runs: dict[str, tuple[Run | None, asyncio.Task[None]]] = {}
         self._early: dict[str, list[store_pb2.Signal]] = {}  # signals that came before their run was created or rebuilt
 
     @property
     def free_slots(self) -> int:
         return max(0, self.house.capacity - len(self._runs)) if self.session_id else 0
+
+    @property
+    def held(self) -> Collection[str]:
+        return self._runs.keys()
 
     def begin(
         self, claim: Claim, program: Program, variables: Mapping[str, Any], options: Options, parent: str
@@ -76,7 +84,8 @@ class Executions:
     def take(self, work: store_pb2.Work) -> None:
         """Run an execution from the queue, or go on with one that another executor lost."""
         claim = Claim(work.execution_id, work.fence, work.head_seq)
-        self._spawn(claim.execution_id, None, self._recover(claim))
+        _, before = self._runs.get(claim.execution_id, (None, None))
+        self._spawn(claim.execution_id, None, self._recover(claim, before))
 
     def signal(self, signal: store_pb2.Signal) -> None:
         run, _ = self._runs.get(signal.execution_id, (None, None))
@@ -129,23 +138,33 @@ class Executions:
                 await run.drive(first)
         except (AppendRefused, StoreLost) as error:
             log.warning("run.lost", execution_id=execution_id, reason=error.reason, error=str(error))
+            if error.reason in MISTAKES:
+                await run.give_up(f"internal error: {error}")
+            self.on_release(run.claim)
         except Exception as error:
             log.exception("run.crashed", execution_id=execution_id)
             await run.give_up(f"internal error: {error}")
+            self.on_release(run.claim)
         finally:
             await run.tools.workers.close()
 
-    async def _recover(self, claim: Claim) -> None:
+    async def _recover(self, claim: Claim, before: "asyncio.Task[None] | None") -> None:
+        """Go on from the journal, after what this process itself still ran of it has stopped."""
+        if before is not None:
+            before.cancel()
+            await asyncio.gather(before, return_exceptions=True)
         try:
             run, first, parent = await self._rebuilt(claim)
         except DipeoError as error:  # no store, or no longer ours
             log.warning("run.lost", execution_id=claim.execution_id, reason=error.reason, error=str(error))
+            self.on_release(claim)
             return
         except Exception as error:
             log.exception("run.not_recovered", execution_id=claim.execution_id)
             message = f"it cannot be continued after a crash: {error}"
             journal, seq = self.house.journal, claim.head_seq
             await journal.give_up(claim.execution_id, fence=claim.fence, expected_seq=seq, message=message)
+            self.on_release(claim)
             return
         self._runs[claim.execution_id] = (run, self._runs[claim.execution_id][1])
         for signal in self._early.pop(claim.execution_id, []):
@@ -156,7 +175,10 @@ class Executions:
         """(the run as its journal left it, the events it goes on with, its trace). Raises DipeoError."""
         with rpc.translated():
             request = store_pb2.LoadForRecoveryRequest(execution_id=claim.execution_id, fence=claim.fence)
-            pages = [page async for page in self.house.store.LoadForRecovery(request, metadata=rpc.metadata())]
+            pages = [
+                page
+                async for page in self.house.store.LoadForRecovery(request, metadata=rpc.metadata(), timeout=RECOVERY_S)
+            ]
         header = pages[0].header
         options = run_options.from_json(header.execution.options_json)
         program = compile_bundle(Bundle.from_bytes(header.source)).program

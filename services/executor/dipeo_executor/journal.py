@@ -13,7 +13,8 @@ from typing import Any
 from grpc import aio
 
 from dipeo_executor.errors import AppendRefused, StoreLost
-from dipeo_kit import logs, rpc
+from dipeo_kit import ids, logs, rpc
+from dipeo_kit.errors import DipeoError
 from dipeo_protos.store.v1 import events_pb2, store_pb2, store_pb2_grpc
 
 log = logs.get(__name__)
@@ -61,6 +62,16 @@ class Journal:
         self._arrived.set()
         return await done
 
+    async def give_up(self, execution_id: str, *, fence: int, expected_seq: int, message: str) -> None:
+        """End a run that a mistake of ours broke: failed, with code internal. Never raises DipeoError."""
+        error = events_pb2.Error(type="InternalError", message=message, code="internal")
+        end = events_pb2.Event(event_id=ids.new_hex(), execution_failed=events_pb2.ExecutionFailed(error=error))
+        end.at.GetCurrentTime()
+        try:
+            await self.append(execution_id, fence=fence, expected_seq=expected_seq, events=[end])
+        except DipeoError as refused:
+            log.warning("run.end_not_journaled", execution_id=execution_id, error=str(refused))
+
     async def run(self) -> None:
         """Send batches until cancelled."""
         stream: Any = None
@@ -79,13 +90,16 @@ class Journal:
         while True:
             try:
                 stream = stream or self._stub.Append(metadata=rpc.metadata())
-                await stream.write(request)
-                response = await stream.read()
+                async with asyncio.timeout(self._give_up_s / 4):  # a store that hangs: the next one may not
+                    await stream.write(request)
+                    response = await stream.read()
                 if response is not aio.EOF:
                     _settle(batch, response)
                     return stream
-            except (aio.AioRpcError, asyncio.InvalidStateError) as error:
-                log.warning("journal.stream_broken", error=str(error))
+            except (aio.AioRpcError, asyncio.InvalidStateError, TimeoutError) as error:
+                log.warning("journal.stream_broken", error=str(error) or "no answer")
+                if stream is not None:
+                    stream.cancel()
             stream = None
             if loop.time() > give_up_at:
                 for waiting in batch:

@@ -21,6 +21,9 @@ from dipeo_protos.diagram.v1 import diagram_pb2
 from dipeo_protos.executor.v1 import executor_pb2 as pb
 from dipeo_protos.store.v1 import events_pb2, store_pb2
 
+CREATE_S = 8.0
+CREATE_AGAIN_S = (0.1, 0.5, 2.0)
+
 
 class ExecutorService(DiagramService):
     """dipeo.executor.v1.ExecutorService on the wire."""
@@ -68,11 +71,14 @@ class ExecutorService(DiagramService):
             idempotency_hash=meaning(bundle, request),
             session_id=executions.session_id if executions.free_slots else "",
         )
-        created = await rpc.call(executions.house.store.CreateExecution, create)
+        created = await self._create(create)
         execution_id = created.execution.execution_id
-        if created.created and created.HasField("claim"):
-            claim = Claim(execution_id, created.claim.fence, created.claim.head_seq)
-            executions.begin(claim, compiled.program, variables, options, parent)
+        if created.HasField("claim") and execution_id not in executions.held:
+            if created.claim.recovery:
+                executions.take(created.claim)
+            else:
+                claim = Claim(execution_id, created.claim.fence, created.claim.head_seq)
+                executions.begin(claim, compiled.program, variables, options, parent)
         return pb.SubmitResponse(execution_id=execution_id, diagnostics=diagnostics)
 
     async def Retry(self, request: pb.RetryRequest, context: Any) -> pb.RetryResponse:
@@ -92,8 +98,8 @@ class ExecutorService(DiagramService):
             idempotency_hash=f"{request.execution_id}:{cut.before_seq}",
             session_id=executions.session_id if executions.free_slots else "",
         )
-        created = await rpc.call(executions.house.store.CreateExecution, create)
-        if created.created and created.HasField("claim"):
+        created = await self._create(create)
+        if created.HasField("claim") and created.execution.execution_id not in executions.held:
             executions.take(created.claim)
         return pb.RetryResponse(execution_id=created.execution.execution_id, kept=cut.kept, from_label=cut.label)
 
@@ -101,6 +107,18 @@ class ExecutorService(DiagramService):
         service, secret = await self._keys.reveal(request.reference)
         found = await key_check.verdict(service, secret.key, secret.base_url, self._executions.house.http)
         return pb.TestKeyResponse(valid=found.valid, message=found.message)
+
+    async def _create(self, request: store_pb2.CreateExecutionRequest) -> store_pb2.CreateExecutionResponse:
+        """Asked again when a store went away meanwhile: it stays one execution, and a claim that was made is told.
+
+        Raises AlreadyExists, Unavailable.
+        """
+        for wait_s in CREATE_AGAIN_S:
+            try:
+                return await rpc.call(self._executions.house.store.CreateExecution, request, timeout_s=CREATE_S)
+            except errors.Unavailable:
+                await asyncio.sleep(wait_s)
+        return await rpc.call(self._executions.house.store.CreateExecution, request, timeout_s=CREATE_S)
 
     async def _ended_journal(self, execution_id: str) -> list[events_pb2.Event]:
         """Raises NotFound, Conflict while it has not ended."""

@@ -103,6 +103,9 @@ class Sessions:
         if not resumed:
             await self._backend.open_session(session_id, executor, version)
         session = ExecutorSession(session_id, executor, self._late, self._lost_s)
+        if before := self._alive.get(session_id):  # its stream broke, which we have not noticed yet
+            before.quiet()
+            before.outbox.put_nowait(None)
         self._alive[session_id] = session
         observed.sessions.set(len(self._alive))
         log.info("session.opened", session_id=session_id, executor=executor, resumed=resumed)
@@ -156,8 +159,9 @@ class Sessions:
         self._end(session, lost=True)
 
     def _end(self, session: ExecutorSession, *, lost: bool) -> None:
-        if self._alive.pop(session.session_id, None) is None:
-            return
+        if self._alive.get(session.session_id) is not session:
+            return  # over already, or resumed on another stream
+        del self._alive[session.session_id]
         observed.sessions.set(len(self._alive))
         session.quiet()
         if lost:
