@@ -17,7 +17,8 @@ keep dipeo_store_url "postgresql://dipeo:$(cat "$folder/postgres_password")@post
 keep dipeo_store_master_key "$(fresh)" # encrypts stored provider keys: keep a copy elsewhere
 keep dipeo_grpc_secret "$(fresh)"
 keep dipeo_gateway_token "$(fresh)"
+keep mcp_api_keys "$(fresh)"
 for provider in openai anthropic gemini; do
     keep "${provider}_api_key" "" # put the key of a provider in here; an empty file is none
 done
-echo "secrets are in $folder; the token for DIPEO_API_TOKEN is in dipeo_gateway_token"
+echo "secrets are in $folder; clients say what is in dipeo_gateway_token (DIPEO_API_TOKEN) or, of MCP, in mcp_api_keys"

@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PROJECT = "dipeo-verify"
-SERVICES = ("gateway", "executor", "store", "postgres")
+SERVICES = ("gateway", "mcp", "executor", "store", "postgres")
 EXAMPLES = {
     "hello": ("run", "hello.light.yaml", "--mock-llm"),
     "branch_and_merge": ("run", "branch_and_merge.light.yaml", "-i", "amount:=40"),
@@ -86,17 +86,16 @@ class House:
 @contextmanager
 def composed() -> Iterator[House]:
     """The house, built, up and healthy; gone at the end with all it kept."""
-    with tempfile.TemporaryDirectory(prefix="dipeo-verify-") as name, socket.socket() as probe:
+    with tempfile.TemporaryDirectory(prefix="dipeo-verify-") as name:
         folder = Path(name)
         shutil.copytree(ROOT / "examples", folder, dirs_exist_ok=True)
         subprocess.run([ROOT / "deploy/make_secrets.sh", folder / "secrets"], check=True, stdout=subprocess.DEVNULL)
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+        port, mcp_port = free_port(), free_port()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DIPEO_")}
         own = {
             "DIPEO_SECRETS": str(folder / "secrets"),
             "DIPEO_PORT": str(port),
+            "DIPEO_MCP_PORT": str(mcp_port),
             "DIPEO_EXECUTORS": "2",
             "DIPEO_API_URL": f"http://127.0.0.1:{port}",
             "DIPEO_API_TOKEN": (folder / "secrets/dipeo_gateway_token").read_text(),
@@ -116,6 +115,12 @@ def composed() -> Iterator[House]:
             raise
         finally:
             house.compose("down", "--volumes", "--timeout", "5")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def main() -> int:
@@ -186,8 +191,8 @@ def is_over(house: House, execution_id: str) -> bool:
 def ended(house: House, execution_id: str) -> None:
     """Wait for the end, which must be a good one."""
     wait_for(lambda: is_over(house, execution_id), f"{execution_id} to end")
-    status = house.results(execution_id)["status"]
-    check(status == "completed", f"{execution_id} {status}")
+    found = house.results(execution_id)
+    check(found["status"] == "completed", f"{execution_id} {found['status']}: {found.get('error')}")
 
 
 def wait_for(reached: Callable[[], bool], what: str) -> None:

@@ -103,7 +103,7 @@ def test_every_service_is_probed_at_a_port_it_has(objects: tuple[Object, ...]):
             ports = {port["containerPort"] for port in container["ports"]} | {it["name"] for it in container["ports"]}
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
                 how = container[probe]
-                port = how.get("grpc", how.get("httpGet", {})).get("port")
+                port = next((how[kind].get("port") for kind in ("grpc", "httpGet", "tcpSocket") if kind in how), None)
                 assert port in ports or "exec" in how, (container["name"], probe)
 
 
