@@ -41,7 +41,8 @@ WAIT = "while ! test -e /project/go; do sleep 0.2; done; echo went"
 def chain(steps: int, language: str, code: str) -> str:
     """A light diagram of `steps` equal code jobs in a row."""
     lines = ["version: light", "nodes:", "  - {label: n0, type: start}"]
-    lines += [f'  - {{label: n{n}, type: code_job, language: {language}, code: "{code}"}}' for n in range(1, steps + 1)]
+    what = f'type: code_job, language: {language}, timeout: 600, code: "{code}"'
+    lines += [f"  - {{label: n{n}, {what}}}" for n in range(1, steps + 1)]
     lines += [f"  - {{label: n{steps + 1}, type: endpoint}}", "connections:"]
     lines += [f"  - {{from: n{n}, to: n{n + 1}}}" for n in range(steps + 1)]
     return "\n".join([*lines, ""])
