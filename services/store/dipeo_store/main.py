@@ -15,6 +15,7 @@ from dipeo_kit import logs, process, rpc, telemetry
 from dipeo_kit.errors import DipeoError
 from dipeo_kit.settings import ServiceSettings
 from dipeo_protos.store.v1 import store_pb2_grpc
+from dipeo_store import admin
 from dipeo_store.backends import Backend, Clock, SharedBackend
 from dipeo_store.backends.sqlite import open_sqlite
 from dipeo_store.peers import Peers
@@ -175,10 +176,13 @@ async def _serve(settings: Settings) -> None:
 
 
 def main() -> None:
-    """Console script `dipeo-store`. Exit 1: cannot start; 2: settings."""
+    """Console script `dipeo-store`. Exit 1: cannot start, or verify found something; 2: settings or arguments."""
+    arguments = admin.parser().parse_args()
     settings = Settings.load()
     logs.configure(settings.log_level, service="store")
     try:
+        if arguments.command not in (None, "serve"):
+            sys.exit(asyncio.run(admin.run(arguments.command, settings, getattr(arguments, "execution_id", ""))))
         with telemetry.exporting("dipeo-store"):
             asyncio.run(_serve(settings))
     except DipeoError as error:

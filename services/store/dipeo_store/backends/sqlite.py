@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from dipeo_kit import logs
 from dipeo_kit.errors import DipeoError
 from dipeo_store import errors, model
-from dipeo_store.backends import Clock, Publish, migrations, sqlite_inbox, sqlite_reads, sqlite_writes
+from dipeo_store.backends import Clock, Publish, migrations, sqlite_audit, sqlite_inbox, sqlite_reads, sqlite_writes
 from dipeo_store.backends.sqlite_content import SqliteContent
 from dipeo_store.backends.sqlite_writes import Unit
 from dipeo_store.committer import Committed, Committer
@@ -181,6 +181,10 @@ class SqliteBackend(SqliteContent):
 
     async def release(self, session_id: str, execution_id: str, fence: int) -> None:
         await self._operate(sqlite_inbox.release, session_id, execution_id, fence)
+
+    async def rebuild(self, execution_id: str) -> None:
+        """The projections of one execution anew, from its journal. Raises UnknownExecution."""
+        await self._operate(sqlite_audit.rebuild, execution_id)
 
     async def _operate(self, operation: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
         (outcome,) = await self._committer.submit([lambda tx: operation(tx, *args, **kwargs)])
