@@ -14,26 +14,31 @@ from dipeo_executor.sources import Lookup
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """`files`: name as asked for -> what was found there, failures included. A SourceFiles without a disk."""
+    """`files`: name as asked for -> what was found there, failures included. A SourceFiles without a disk.
+
+    `uploads`: of a run in a workspace, its files: name -> sha256; None = the run works in the project itself.
+    """
 
     text: str
     path: str
     format: str
     files: Mapping[str, Lookup]
+    uploads: Mapping[str, str] | None = None
 
     def read(self, name: str) -> Lookup:
         return self.files.get(name, Lookup(None, "not captured when the run was submitted"))
 
     def to_bytes(self) -> bytes:
         files = {name: {"text": found.text, "problem": found.problem} for name, found in self.files.items()}
-        return orjson.dumps({"format": self.format, "path": self.path, "text": self.text, "files": files})
+        bundle = {"format": self.format, "path": self.path, "text": self.text, "files": files}
+        return orjson.dumps(bundle | ({} if self.uploads is None else {"uploads": self.uploads}))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Bundle":
         """Raises ValueError or KeyError when the bytes are none of ours."""
         raw = orjson.loads(data)
         files = {name: Lookup(found["text"], found["problem"]) for name, found in raw["files"].items()}
-        return cls(raw["text"], raw["path"], raw["format"], files)
+        return cls(raw["text"], raw["path"], raw["format"], files, raw.get("uploads"))
 
 
 class ProjectSource:

@@ -5,8 +5,9 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import getpid
+from pathlib import Path
 from random import SystemRandom
-from typing import Any
+from typing import Any, cast
 
 from dipeo_executor import observed, values, wire
 from dipeo_executor import options as run_options
@@ -21,11 +22,13 @@ from dipeo_executor.journal import Journal
 from dipeo_executor.llm.models import Models
 from dipeo_executor.llm.prices import Prices
 from dipeo_executor.options import Options
+from dipeo_executor.own_sandbox import OwnSandbox
 from dipeo_executor.program import Program
-from dipeo_executor.runner import Claim, Run, Tools
+from dipeo_executor.runner import Claim, Run, RunWorkers, Tools
 from dipeo_executor.sandbox import Sandbox
+from dipeo_executor.workspaces import Workspaces
 from dipeo_kit import logs, rpc
-from dipeo_kit.errors import DipeoError
+from dipeo_kit.errors import Conflict, DipeoError
 from dipeo_protos.store.v1 import store_pb2, store_pb2_grpc
 
 log = logs.get(__name__)
@@ -44,6 +47,8 @@ class House:
     journal: Journal
     files: ProjectFiles
     sandbox: Sandbox
+    workspaces: Workspaces | None  # None = runs work in the project itself
+    sandbox_of: Callable[[Path], Sandbox]
     http: Outgoing
     models: Models
     prices: Prices
@@ -71,11 +76,17 @@ class Executions:
         return self._runs.keys()
 
     def begin(
-        self, claim: Claim, program: Program, variables: Mapping[str, Any], options: Options, parent: str
+        self,
+        claim: Claim,
+        program: Program,
+        variables: Mapping[str, Any],
+        options: Options,
+        parent: str,
+        workspace: Path | None = None,
     ) -> None:
-        """Run a new execution; `parent` is the traceparent of the request."""
+        """Run a new execution. `parent`: traceparent of the request. `workspace`: where it works, if not in BASE."""
         state = new_state(program, variables, options.limits)
-        run = Run(claim, state, options, self._tools(claim.execution_id, program, options))
+        run = Run(claim, state, options, self._tools(claim.execution_id, program, options, workspace))
         first = [ev.RunStarted(EXECUTOR, SystemRandom().getrandbits(63))]
         self._spawn(claim.execution_id, run, self._drive(run, first, parent))
         for signal in self._early.pop(claim.execution_id, []):
@@ -93,6 +104,14 @@ class Executions:
             run.signal(signal)
         else:
             self._early.setdefault(signal.execution_id, []).append(signal)
+
+    async def workspace(self, execution_id: str, bundle: Bundle) -> Path | None:
+        """The folder a run works in, made if need be; None = the project itself. Raises NotFound, Conflict."""
+        if bundle.uploads is None:
+            return None
+        if self.house.workspaces is None:
+            raise Conflict(f"{execution_id} works on files of a client; that needs DIPEO_EXECUTOR_REMOTE=1")
+        return await asyncio.to_thread(self.house.workspaces.make, execution_id, bundle.uploads)
 
     async def drop(self) -> None:
         """Stop running everything, without a word to the journal: others will go on with it."""
@@ -120,13 +139,17 @@ class Executions:
         observed.held.set(len(self._runs))
         observed.slots.set(self.free_slots)
 
-    def _tools(self, execution_id: str, program: Program, options: Options) -> Tools:
+    def _tools(self, execution_id: str, program: Program, options: Options, workspace: Path | None) -> Tools:
         house = self.house
+        files, workers = house.files, cast(RunWorkers, house.sandbox.workers(execution_id))
+        if workspace is not None:
+            files = ProjectFiles(workspace)
+            workers = OwnSandbox(lambda: house.sandbox_of(workspace), execution_id, house.sandbox.slots)
         if not options.mock_llm:
             # provider SDKs take seconds to import: begun now, in a thread, before the first call needs them
             asyncio.get_running_loop().run_in_executor(None, house.models.preload, list(program.persons.values()))
         return Tools(
-            house.journal, house.files, house.sandbox.workers(execution_id), house.models, house.prices, house.http,
+            house.journal, files, workers, house.models, house.prices, house.http,
             EXECUTOR, house.trace_content,
         )  # fmt: skip
 
@@ -181,11 +204,13 @@ class Executions:
             ]
         header = pages[0].header
         options = run_options.from_json(header.execution.options_json)
-        program = compile_bundle(Bundle.from_bytes(header.source)).program
+        bundle = Bundle.from_bytes(header.source)
+        program = compile_bundle(bundle).program
         if program is None:
             raise ValueError(f"{claim.execution_id}: its diagram no longer compiles with this release")
         state = new_state(program, values.decode(header.execution.variables_json or b"{}"), options.limits)
-        run = Run(claim, state, options, self._tools(claim.execution_id, program, options))
+        workspace = await self.workspace(claim.execution_id, bundle)
+        run = Run(claim, state, options, self._tools(claim.execution_id, program, options, workspace))
         names = wire.Names(program)
         stored_events = [stored for page in pages for stored in page.events]
         taken_over = stored_events[0].execution_created.taken_over  # by a retry: that time was spent by another run

@@ -23,6 +23,7 @@ from dipeo_executor.sandbox import Access, Limits, Sandbox, close_own_memory
 from dipeo_executor.service import ExecutorService
 from dipeo_executor.session import Session
 from dipeo_executor.stored_keys import StoredKeys
+from dipeo_executor.workspaces import Workspaces
 from dipeo_kit import logs, process, rpc, telemetry
 from dipeo_kit.errors import DipeoError
 from dipeo_kit.settings import ServiceSettings, environment
@@ -55,6 +56,9 @@ class Settings(ServiceSettings):
     model_calls: int = Field(default=128, ge=1)  # at a time with one key, over all executions
     model_calls_per_minute: int = Field(default=0, ge=0)  # with one key; 0 = no limit
     prices_file: Path | None = None  # TOML, over the bundled price table; see llm/prices.py
+    remote: bool = False  # clients are elsewhere: runs work on the files they send, never in BASE
+    workspaces: Path = Path("workspaces")  # of a remote executor; shared by those that take over each other's runs
+    workspace_days: float = Field(default=7, gt=0)  # then a workspace nobody used is removed at the next start
     allow_private_network: bool = True  # api_job and hook may call private addresses; false in deployment
     log_level: str = "INFO"
     reflection: bool = False
@@ -75,12 +79,16 @@ class Settings(ServiceSettings):
 async def running(settings: Settings) -> AsyncIterator[str]:
     """The executor service; yields the address it listens on. Code workers start first: they must not inherit gRPC."""
     rpc.use_secret(settings.grpc_secret_file)
-    base = settings.base_dir.resolve()
+    workspaces = Workspaces(settings.workspaces, keep_days=settings.workspace_days) if settings.remote else None
+    base = workspaces.nothing if workspaces else settings.base_dir.resolve()
     async with AsyncExitStack() as stack:
         close_own_memory()
         limits, access = settings.code_limits(), settings.code_access()
-        code = Sandbox(base, python=settings.python, node=settings.node, limits=limits, access=access)
-        sandbox = await stack.enter_async_context(code)
+
+        def sandbox_of(folder: Path) -> Sandbox:
+            return Sandbox(folder, python=settings.python, node=settings.node, limits=limits, access=access)
+
+        sandbox = await stack.enter_async_context(sandbox_of(base))
         channel = await stack.enter_async_context(rpc.open_channel(settings.store))
         store: store_pb2_grpc.StoreServiceAsyncStub = store_pb2_grpc.StoreServiceStub(channel)
         journal = await stack.enter_async_context(open_journal(store, give_up_s=settings.store_lost_s))
@@ -98,7 +106,10 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         stack.push_async_callback(models.aclose)
         content = env.get(genai.CAPTURE_VARIABLE, "").lower() == "true"
         prices = load_prices(settings.prices_file)
-        house = House(store, journal, ProjectFiles(base), sandbox, http, models, prices, settings.capacity, content)
+        house = House(
+            store, journal, ProjectFiles(base), sandbox, workspaces, sandbox_of, http, models, prices,
+            settings.capacity, content,
+        )  # fmt: skip
         executions = Executions(house)
         session = asyncio.create_task(Session(executions, version("dipeo-executor")).run(), name="session")
         stack.push_async_callback(_cancelled, session)

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from dipeo_executor import observed, wire
 from dipeo_executor.attempts import attempt, failure_of, timed_out, usage_of
@@ -27,11 +28,10 @@ from dipeo_executor.llm.metering import Metered
 from dipeo_executor.llm.models import Models
 from dipeo_executor.llm.prices import Prices
 from dipeo_executor.llm.retrying import wait_s
-from dipeo_executor.nodes.base import Answer, Files, Http, Usage
+from dipeo_executor.nodes.base import Answer, Files, Http, Usage, Workers
 from dipeo_executor.options import Options
 from dipeo_executor.partial import Partial
 from dipeo_executor.pauses import Pauses
-from dipeo_executor.sandbox import ExecutionWorkers
 from dipeo_kit import ids, logs
 from dipeo_protos.store.v1 import store_pb2
 
@@ -49,13 +49,19 @@ class Claim:
     head_seq: int
 
 
+class RunWorkers(Workers, Protocol):
+    """Of one execution, until its end."""
+
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What the nodes of one execution may use."""
 
     journal: Journal
     files: Files
-    workers: ExecutionWorkers
+    workers: RunWorkers
     models: Models
     prices: Prices
     http: Http

@@ -8,7 +8,7 @@ from typing import Any
 
 from dipeo_executor import key_check, retries, values
 from dipeo_executor import options as run_options
-from dipeo_executor.bundle import ProjectSource
+from dipeo_executor.bundle import Bundle, ProjectSource
 from dipeo_executor.compiler import Compiled, compile_diagram
 from dipeo_executor.diagram_service import DiagramService
 from dipeo_executor.diagram_wire import FORMATS, diagnostic_to_pb, format_to_pb
@@ -16,6 +16,8 @@ from dipeo_executor.executions import Executions
 from dipeo_executor.offered import Interface, interface_of
 from dipeo_executor.runner import Claim
 from dipeo_executor.stored_keys import StoredKeys
+from dipeo_executor.uploads import UploadedSource
+from dipeo_executor.workspaces import Workspaces, checked_uploads
 from dipeo_kit import errors, ids, rpc, telemetry
 from dipeo_protos.diagram.v1 import diagram_pb2
 from dipeo_protos.executor.v1 import executor_pb2 as pb
@@ -34,7 +36,10 @@ class ExecutorService(DiagramService):
         self._keys = keys
 
     async def Compile(self, request: pb.CompileRequest, context: Any) -> pb.CompileResponse:
-        compiled, _ = await self._compiled(request.source)
+        read = await self._compiled(request.source, request.uploads)
+        if isinstance(read, pb.Wanted):
+            return pb.CompileResponse(wanted=read)
+        compiled, _ = read
         program = compiled.program
         return pb.CompileResponse(
             valid=program is not None,
@@ -47,15 +52,18 @@ class ExecutorService(DiagramService):
         )
 
     async def Submit(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitResponse:
-        if request.execution_id and not ids.is_execution_id(request.execution_id):
-            raise errors.BadInput(f"execution id {request.execution_id!r} must be exec_ and 32 hex digits")
+        if request.execution_id:
+            checked_id(request.execution_id)
         variables = variables_of(request.variables_json)
         options = run_options.from_pb(request.options)
-        compiled, bundle = await self._compiled(request.source)
+        read = await self._compiled(request.source, request.uploads)
+        if isinstance(read, pb.Wanted):
+            return pb.SubmitResponse(wanted=read)
+        compiled, captured = read
         diagnostics = [diagnostic_to_pb(it) for it in compiled.diagnostics]
         if compiled.program is None:
             return pb.SubmitResponse(diagnostics=diagnostics)
-        executions = self._executions
+        executions, bundle = self._executions, captured.to_bytes()
         parent = telemetry.traceparent()
         create = store_pb2.CreateExecutionRequest(
             execution_id=request.execution_id or ids.new_execution_id(),
@@ -78,13 +86,12 @@ class ExecutorService(DiagramService):
                 executions.take(created.claim)
             else:
                 claim = Claim(execution_id, created.claim.fence, created.claim.head_seq)
-                executions.begin(claim, compiled.program, variables, options, parent)
+                workspace = await executions.workspace(execution_id, captured)
+                executions.begin(claim, compiled.program, variables, options, parent, workspace)
         return pb.SubmitResponse(execution_id=execution_id, diagnostics=diagnostics)
 
     async def Retry(self, request: pb.RetryRequest, context: Any) -> pb.RetryResponse:
-        new_id = request.new_execution_id or ids.new_execution_id()
-        if not ids.is_execution_id(new_id):
-            raise errors.BadInput(f"execution id {new_id!r} must be exec_ and 32 hex digits")
+        new_id = checked_id(request.new_execution_id or ids.new_execution_id())
         journal = await self._ended_journal(request.execution_id)
         cut = retries.cut(journal, request.from_node)
         executions = self._executions
@@ -133,15 +140,44 @@ class ExecutorService(DiagramService):
             if found[-1].seq >= page.head_seq:
                 return found
 
-    async def _compiled(self, source: diagram_pb2.Source) -> tuple[Compiled, bytes]:
-        """(the compiled diagram, its captured bundle)."""
-        return await asyncio.to_thread(self._compile, source)
+    async def ListFiles(self, request: pb.ListFilesRequest, context: Any) -> pb.ListFilesResponse:
+        written = await asyncio.to_thread(self._workspaces().written, checked_id(request.execution_id))
+        return pb.ListFilesResponse(files=[pb.File(name=it.name, size=it.size, sha256=it.sha256) for it in written])
 
-    def _compile(self, source: diagram_pb2.Source) -> tuple[Compiled, bytes]:
-        files = ProjectSource(self._base)
+    async def ReadFile(self, request: pb.ReadFileRequest, context: Any) -> pb.ReadFileResponse:
+        execution_id = checked_id(request.execution_id)
+        return pb.ReadFileResponse(content=await asyncio.to_thread(self._workspaces().file, execution_id, request.name))
+
+    def _workspaces(self) -> Workspaces:
+        found = self._executions.house.workspaces
+        if found is None:
+            raise errors.NotSupported("runs of this executor work in the project itself; their files are there")
+        return found
+
+    async def _compiled(self, source: diagram_pb2.Source, uploads: pb.Uploads) -> tuple[Compiled, Bundle] | pb.Wanted:
+        """The compiled diagram and what was captured for it, unless files of the client are missing."""
+        return await asyncio.to_thread(self._compile, source, uploads)
+
+    def _compile(self, source: diagram_pb2.Source, uploads: pb.Uploads) -> tuple[Compiled, Bundle] | pb.Wanted:
+        workspaces = self._executions.house.workspaces
+        files: ProjectSource | UploadedSource = ProjectSource(self._base)
+        if workspaces is not None:
+            sent = checked_uploads(uploads.files)
+            workspaces.keep(uploads.contents)
+            if missing := workspaces.missing(sent.values()):
+                return pb.Wanted(contents=missing)
+            files = UploadedSource(workspaces, sent)
         compiled = compile_diagram(source.text, path=source.path, format=FORMATS.get(source.format, ""), files=files)
-        bundle = files.bundle(source.text, path=source.path, format=compiled.format)
-        return compiled, bundle.to_bytes()
+        if isinstance(files, UploadedSource) and (wanted := files.wanted_for(compiled.program)):
+            return pb.Wanted(names=wanted)
+        return compiled, files.bundle(source.text, path=source.path, format=compiled.format)
+
+
+def checked_id(execution_id: str) -> str:
+    """It becomes part of a path. Raises BadInput."""
+    if not ids.is_execution_id(execution_id):
+        raise errors.BadInput(f"execution id {execution_id!r} must be exec_ and 32 hex digits")
+    return execution_id
 
 
 def variables_of(data: bytes) -> dict[str, Any]:

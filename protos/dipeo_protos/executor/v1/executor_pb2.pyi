@@ -7,14 +7,39 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Uploads(_message.Message):
+    __slots__ = ("files", "contents")
+    class FilesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.ScalarMap[str, str]
+    contents: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, files: _Optional[_Mapping[str, str]] = ..., contents: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Wanted(_message.Message):
+    __slots__ = ("names", "contents")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    contents: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., contents: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class CompileRequest(_message.Message):
-    __slots__ = ("source",)
+    __slots__ = ("source", "uploads")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    UPLOADS_FIELD_NUMBER: _ClassVar[int]
     source: _diagram_pb2.Source
-    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ...) -> None: ...
+    uploads: Uploads
+    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., uploads: _Optional[_Union[Uploads, _Mapping]] = ...) -> None: ...
 
 class CompileResponse(_message.Message):
-    __slots__ = ("valid", "diagnostics", "node_count", "edge_count", "format", "name", "interface")
+    __slots__ = ("valid", "diagnostics", "node_count", "edge_count", "format", "name", "interface", "wanted")
     VALID_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
     NODE_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +47,7 @@ class CompileResponse(_message.Message):
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     INTERFACE_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
     valid: bool
     diagnostics: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
     node_count: int
@@ -29,7 +55,8 @@ class CompileResponse(_message.Message):
     format: _diagram_pb2.Format
     name: str
     interface: Interface
-    def __init__(self, valid: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., node_count: _Optional[int] = ..., edge_count: _Optional[int] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., name: _Optional[str] = ..., interface: _Optional[_Union[Interface, _Mapping]] = ...) -> None: ...
+    wanted: Wanted
+    def __init__(self, valid: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., node_count: _Optional[int] = ..., edge_count: _Optional[int] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., name: _Optional[str] = ..., interface: _Optional[_Union[Interface, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ...) -> None: ...
 
 class Interface(_message.Message):
     __slots__ = ("description", "mcp_json", "defaults_json", "inputs_json", "node_types", "straight")
@@ -88,7 +115,7 @@ class RunOptions(_message.Message):
     def __init__(self, mock_llm: _Optional[bool] = ..., keep_going: _Optional[bool] = ..., timeout_s: _Optional[float] = ..., answers: _Optional[_Mapping[str, str]] = ..., non_interactive: _Optional[bool] = ..., max_parallel: _Optional[int] = ..., max_node_runs: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., max_tokens: _Optional[int] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("source", "variables_json", "options", "execution_id", "origin", "principal", "idempotency_key")
+    __slots__ = ("source", "variables_json", "options", "execution_id", "origin", "principal", "idempotency_key", "uploads")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     VARIABLES_JSON_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +123,7 @@ class SubmitRequest(_message.Message):
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    UPLOADS_FIELD_NUMBER: _ClassVar[int]
     source: _diagram_pb2.Source
     variables_json: bytes
     options: RunOptions
@@ -103,15 +131,54 @@ class SubmitRequest(_message.Message):
     origin: str
     principal: str
     idempotency_key: str
-    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., variables_json: _Optional[bytes] = ..., options: _Optional[_Union[RunOptions, _Mapping]] = ..., execution_id: _Optional[str] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    uploads: Uploads
+    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., variables_json: _Optional[bytes] = ..., options: _Optional[_Union[RunOptions, _Mapping]] = ..., execution_id: _Optional[str] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., uploads: _Optional[_Union[Uploads, _Mapping]] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
-    __slots__ = ("execution_id", "diagnostics")
+    __slots__ = ("execution_id", "diagnostics", "wanted")
     EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
     execution_id: str
     diagnostics: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
-    def __init__(self, execution_id: _Optional[str] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ...) -> None: ...
+    wanted: Wanted
+    def __init__(self, execution_id: _Optional[str] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ...) -> None: ...
+
+class ListFilesRequest(_message.Message):
+    __slots__ = ("execution_id",)
+    EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    execution_id: str
+    def __init__(self, execution_id: _Optional[str] = ...) -> None: ...
+
+class ListFilesResponse(_message.Message):
+    __slots__ = ("files",)
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[File]
+    def __init__(self, files: _Optional[_Iterable[_Union[File, _Mapping]]] = ...) -> None: ...
+
+class File(_message.Message):
+    __slots__ = ("name", "size", "sha256")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    size: int
+    sha256: str
+    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class ReadFileRequest(_message.Message):
+    __slots__ = ("execution_id", "name")
+    EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    execution_id: str
+    name: str
+    def __init__(self, execution_id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class ReadFileResponse(_message.Message):
+    __slots__ = ("content",)
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    content: bytes
+    def __init__(self, content: _Optional[bytes] = ...) -> None: ...
 
 class ConvertRequest(_message.Message):
     __slots__ = ("source", "target")

@@ -79,6 +79,16 @@ class ExecutorServiceStub:
                 request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryRequest.SerializeToString,
                 response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryResponse.FromString,
                 _registered_method=True)
+        self.ListFiles = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/ListFiles',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListFilesRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListFilesResponse.FromString,
+                _registered_method=True)
+        self.ReadFile = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/ReadFile',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReadFileRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReadFileResponse.FromString,
+                _registered_method=True)
         self.TestKey = channel.unary_unary(
                 '/dipeo.executor.v1.ExecutorService/TestKey',
                 request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.SerializeToString,
@@ -157,6 +167,20 @@ class ExecutorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFiles(self, request, context):
+        """What a run has written into its workspace, and one of these files. A remote executor only, else UNIMPLEMENTED: the
+        run worked in the project itself. NOT_FOUND: no workspace, or no such file. Files beyond 10 MiB are not handed out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TestKey(self, request, context):
         """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key.
         """
@@ -211,6 +235,16 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.Retry,
                     request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryRequest.FromString,
                     response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryResponse.SerializeToString,
+            ),
+            'ListFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFiles,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListFilesRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListFilesResponse.SerializeToString,
+            ),
+            'ReadFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadFile,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReadFileRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReadFileResponse.SerializeToString,
             ),
             'TestKey': grpc.unary_unary_rpc_method_handler(
                     servicer.TestKey,
@@ -461,6 +495,60 @@ class ExecutorService:
             '/dipeo.executor.v1.ExecutorService/Retry',
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryRequest.SerializeToString,
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.RetryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/ListFiles',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListFilesRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/ReadFile',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReadFileRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ReadFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,11 @@ class ExecutorServiceStub:
     """Runs an ended execution again as a new one that takes over its journal up to a point; what completed before is not
     run again. NOT_FOUND. INVALID_ARGUMENT: no such node, or it never started. FAILED_PRECONDITION: it has not ended.
     """
+    ListFiles: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ListFilesRequest, _executor_pb2.ListFilesResponse]
+    """What a run has written into its workspace, and one of these files. A remote executor only, else UNIMPLEMENTED: the
+    run worked in the project itself. NOT_FOUND: no workspace, or no such file. Files beyond 10 MiB are not handed out.
+    """
+    ReadFile: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ReadFileRequest, _executor_pb2.ReadFileResponse]
     TestKey: _grpc.UnaryUnaryMultiCallable[_executor_pb2.TestKeyRequest, _executor_pb2.TestKeyResponse]
     """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
 
@@ -89,6 +94,11 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
     """Runs an ended execution again as a new one that takes over its journal up to a point; what completed before is not
     run again. NOT_FOUND. INVALID_ARGUMENT: no such node, or it never started. FAILED_PRECONDITION: it has not ended.
     """
+    ListFiles: _aio.UnaryUnaryMultiCallable[_executor_pb2.ListFilesRequest, _executor_pb2.ListFilesResponse]  # type: ignore[assignment]
+    """What a run has written into its workspace, and one of these files. A remote executor only, else UNIMPLEMENTED: the
+    run worked in the project itself. NOT_FOUND: no workspace, or no such file. Files beyond 10 MiB are not handed out.
+    """
+    ReadFile: _aio.UnaryUnaryMultiCallable[_executor_pb2.ReadFileRequest, _executor_pb2.ReadFileResponse]  # type: ignore[assignment]
     TestKey: _aio.UnaryUnaryMultiCallable[_executor_pb2.TestKeyRequest, _executor_pb2.TestKeyResponse]  # type: ignore[assignment]
     """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
 
@@ -172,6 +182,23 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Runs an ended execution again as a new one that takes over its journal up to a point; what completed before is not
         run again. NOT_FOUND. INVALID_ARGUMENT: no such node, or it never started. FAILED_PRECONDITION: it has not ended.
         """
+
+    @_abc_1.abstractmethod
+    def ListFiles(
+        self,
+        request: _executor_pb2.ListFilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.ListFilesResponse, _abc.Awaitable[_executor_pb2.ListFilesResponse]]:
+        """What a run has written into its workspace, and one of these files. A remote executor only, else UNIMPLEMENTED: the
+        run worked in the project itself. NOT_FOUND: no workspace, or no such file. Files beyond 10 MiB are not handed out.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadFile(
+        self,
+        request: _executor_pb2.ReadFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.ReadFileResponse, _abc.Awaitable[_executor_pb2.ReadFileResponse]]: ...
 
     @_abc_1.abstractmethod
     def TestKey(
