@@ -1,6 +1,8 @@
 """Diagrams as text through the whole stack: cases 36 to 54 of the command line (spec/cli.md §17), and what is new."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -166,3 +168,52 @@ def test_case_67_without_a_stack_the_names_of_files_are_listed(own_house: Any) -
     assert OK in [it["path"] for it in done.json["diagrams"]]
     assert own_house("stats", OK, "--no-autostart").code == 3
     assert not Path(own_house.base, ".dipeo/run/gateway.json").exists()
+
+
+def run_python(house: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, *arguments], cwd=house.base, capture_output=True, text=True, timeout=60)
+
+
+def test_case_47_an_exported_script_gives_the_result_of_the_run(house: Any) -> None:
+    done = house("export", OK, "out.py", "--light")
+    assert (done.code, done.out) == (0, "✅ Exported diagram to out.py\n")
+    ran = run_python(house, "out.py")
+    assert (ran.returncode, json.loads(ran.stdout)) == (0, {"sum": 5})
+    assert house("export", OK, "-").out == (house.base / "out.py").read_text()
+    assert house("export", OK, "out.py").code == 1  # it exists
+    assert house("export", OK, "out.py", "--force").code == 0
+    assert house("export", OK, "out.py", "--check").code == 0
+    (house.base / "out.py").write_text("changed")
+    assert house("export", OK, "out.py", "--check").code == 1
+
+
+LOOP = """version: light
+nodes:
+  - {label: Start, type: start}
+  - {label: Init, type: code_job, code: "result = {'n': 0}"}
+  - {label: Step, type: code_job, code: "result = {'n': state.get('state', state)['n'] + 1}"}
+  - {label: Enough, type: condition, expression: state.n >= 4}
+  - {label: Done, type: endpoint}
+connections:
+  - {from: Start, to: Init}
+  - {from: Init, to: Step, label: state}
+  - {from: Step, to: Enough, label: state}
+  - {from: "Enough[condfalse]", to: Step, label: state}
+  - {from: "Enough[condtrue]", to: Done}
+"""
+
+
+def test_case_48_a_loop_ends_in_a_script_where_it_ends_in_a_run(house: Any) -> None:
+    house.write("loop.light.yaml", LOOP)
+    assert house("export", "loop", "loop.py", "--light").code == 0
+    ran = run_python(house, "loop.py")
+    assert (
+        json.loads(ran.stdout) == house("run", "loop", "--output-only", "-q").json == {"state": {"n": 4}}
+    )
+
+
+def test_case_49_a_bad_diagram_is_not_exported(house: Any) -> None:
+    done = house("export", "bad.light.yaml", "bad.py", "--light")
+    assert (done.code, done.out) == (1, "")
+    assert "error[V4]" in done.err
+    assert not (house.base / "bad.py").exists()

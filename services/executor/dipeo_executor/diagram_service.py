@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dipeo_executor.bundle import ProjectSource
+from dipeo_executor.compiler import compile_diagram
 from dipeo_executor.describing import describe
 from dipeo_executor.diagram_wire import FORMATS, diagnostic_to_pb, format_to_pb
 from dipeo_executor.finding import Found, find
@@ -40,7 +42,7 @@ def _read(source: diagram_pb2.Source) -> _Read:
 
 
 class DiagramService(pb_grpc.ExecutorServiceServicer):
-    """Convert, Reformat, Describe, DescribeNodeTypes, FindDiagrams of dipeo.executor.v1.ExecutorService."""
+    """Convert, Reformat, Describe, Export, DescribeNodeTypes, FindDiagrams of dipeo.executor.v1.ExecutorService."""
 
     def __init__(self, base: Path) -> None:
         self._base = base
@@ -58,6 +60,9 @@ class DiagramService(pb_grpc.ExecutorServiceServicer):
             raise errors.BadInput(f'picture: "{request.picture}" is unknown; there are {", ".join(PICTURES)}')
         return await asyncio.to_thread(_describe, request)
 
+    async def Export(self, request: pb.ExportRequest, context: Any) -> pb.ExportResponse:
+        return await asyncio.to_thread(_export, request, self._base)
+
     async def DescribeNodeTypes(
         self, request: pb.DescribeNodeTypesRequest, context: Any
     ) -> pb.DescribeNodeTypesResponse:
@@ -70,6 +75,21 @@ class DiagramService(pb_grpc.ExecutorServiceServicer):
             raise errors.BadInput(f'folder: "{request.folder}" is no folder of the project')
         found = await asyncio.to_thread(find, self._base.resolve(), folder)
         return pb.FindDiagramsResponse(files=map(_found_to_pb, found))
+
+
+def _export(request: pb.ExportRequest, base: Path) -> pb.ExportResponse:
+    from dipeo_executor.export.script import export  # reads sources of ours; only who exports waits for it
+
+    source = request.source
+    compiled = compile_diagram(
+        source.text, path=source.path, format=FORMATS.get(source.format, ""), files=ProjectSource(base)
+    )
+    response = pb.ExportResponse(diagnostics=[diagnostic_to_pb(it) for it in compiled.diagnostics])
+    if compiled.program is not None:
+        exported = export(compiled.program, about=compiled.metadata.description)
+        response.text = exported.text
+        response.diagnostics.extend(diagnostic_to_pb(it) for it in exported.problems)
+    return response
 
 
 def _convert(request: pb.ConvertRequest) -> pb.ConvertResponse:

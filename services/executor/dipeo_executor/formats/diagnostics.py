@@ -69,6 +69,7 @@ CODES: dict[str, tuple[str, Severity, str]] = {
     "O1": ("OPTIMIZATION", "warning", "A node cannot be reached from any start node."),
     "O2": ("OPTIMIZATION", "warning", "Nodes form a cycle that no condition can leave."),
     "O3": ("OPTIMIZATION", "warning", "Two arrows deliver to the same input of a node, so one value is lost."),
+    "X1": ("EXPORT", "error", "A node cannot be written into a script."),
 }
 
 

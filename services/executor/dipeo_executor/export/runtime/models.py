@@ -1,0 +1,67 @@
+"""Calls of models."""
+
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dipeo_executor.export.runtime.kinds import Person
+from dipeo_executor.export.runtime.running import NodeError, Run
+from dipeo_executor.llm.mock import _LISTED, _text
+
+Turns = list[dict[str, str]]
+SERVICES: dict[str, Callable[[Person, Turns, dict[str, Any] | None], Awaitable[str]]] = {}  # export/script.py fills it
+
+
+async def complete(
+    run: Run, person: Person, turns: Turns, schema: dict[str, Any] | None = None, *, selects: bool = False
+) -> str:
+    """What the person's model answers; with --mock, or for the service mock, by rule and offline."""
+    if run.mock or person.service == "mock":
+        asked = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
+        return json.dumps(_LISTED.findall(asked)) if selects else _text(asked, turns, schema)
+    return await SERVICES[person.service](person, turns, schema)
+
+
+def key_of(name: str) -> str:
+    if name not in os.environ:
+        raise NodeError(f"set {name} to the key of the service, or use --mock")
+    return os.environ[name]
+
+
+async def ask_openai(person: Person, turns: Turns, schema: dict[str, Any] | None) -> str:
+    return await chat(person, turns, schema, person.base_url or None, key_of("OPENAI_API_KEY"))
+
+
+async def ask_gemini(person: Person, turns: Turns, schema: dict[str, Any] | None) -> str:
+    address = person.base_url or "https://generativelanguage.googleapis.com/v1beta/openai/"
+    return await chat(person, turns, schema, address, key_of("GEMINI_API_KEY"))
+
+
+async def ask_ollama(person: Person, turns: Turns, schema: dict[str, Any] | None) -> str:
+    address = person.base_url or os.environ.get("OLLAMA_BASE_URL", "http://localhost:11434") + "/v1"
+    return await chat(person, turns, schema, address, "ollama")
+
+
+async def chat(person: Person, turns: Turns, schema: dict[str, Any] | None, address: str | None, key: str) -> str:
+    """Every service that speaks OpenAI's language."""
+    from openai import AsyncOpenAI
+
+    shape: Any = {"json_schema": {"name": "answer", "schema": schema}, "type": "json_schema"} if schema else None
+    more: dict[str, Any] = {"response_format": shape} if shape else {}
+    async with AsyncOpenAI(api_key=key, base_url=address) as client:
+        answer = await client.chat.completions.create(model=person.model, messages=turns, **more)  # type: ignore[arg-type]
+    return answer.choices[0].message.content or ""
+
+
+async def ask_anthropic(person: Person, turns: Turns, schema: dict[str, Any] | None) -> str:
+    from anthropic import AsyncAnthropic
+
+    system = "\n\n".join(turn["content"] for turn in turns if turn["role"] == "system")
+    if schema:
+        system += f"\n\nAnswer with one JSON object only. It must fit: {json.dumps(schema)}"
+    talk: Any = [turn for turn in turns if turn["role"] != "system"]
+    more: dict[str, Any] = {"system": system} if system else {}
+    async with AsyncAnthropic(api_key=key_of("ANTHROPIC_API_KEY"), base_url=person.base_url or None) as client:
+        answer = await client.messages.create(model=person.model, max_tokens=4096, messages=talk, **more)
+    return "".join(block.text for block in answer.content if block.type == "text")

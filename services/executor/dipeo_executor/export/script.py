@@ -1,0 +1,300 @@
+"""A program -> the text of a Python script that behaves like it and needs nothing of DiPeO. (spec/cli.md §7)
+
+From top to bottom: what it is, persons, a function per node, the order of the nodes, and below that only what these
+need of the runtime (`runtime/`, picked by shaking.py).
+"""
+
+import ast
+import builtins
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dipeo_executor import words
+from dipeo_executor.export.literals import call, literal
+from dipeo_executor.export.nodes import CannotExport, Writer, custom_data_of, name_of, person_text
+from dipeo_executor.export.shaking import definitions, needed
+from dipeo_executor.formats.diagnostics import Diagnostic
+from dipeo_executor.program import Edge, Node, Person, Program
+
+SERVICES = {  # function of runtime/models.py, package
+    "openai": ("ask_openai", "openai"),
+    "openai-compatible": ("ask_openai", "openai"),
+    "gemini": ("ask_gemini", "openai"),
+    "ollama": ("ask_ollama", "openai"),
+    "anthropic": ("ask_anthropic", "anthropic"),
+}
+FILTERS = (
+    *("snake_case", "pascal_case", "camel_case", "kebab_case", "pluralize", "singularize", "humanize"),
+    *("escape_js", "strip_inline_comments"),
+)
+VERSIONS = {"openai": "openai>=2", "anthropic": "anthropic>=0.60", "jinja2": "jinja2>=3.1", "pyyaml": "pyyaml>=6"}
+PYTHON = ">=3.11"
+RULE = "# --- {} "
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """`text` is "" when there are problems."""
+
+    text: str
+    problems: tuple[Diagnostic, ...]
+
+
+@dataclass(slots=True)
+class _Script:
+    """What is gathered while the diagrams of a script are written, the outermost last."""
+
+    taken: set[str] = field(default_factory=set)
+    persons: dict[Person, str] = field(default_factory=dict)
+    flows: dict[int, str] = field(default_factory=dict)  # id of an inner program -> function that runs it
+    parts: list[str] = field(default_factory=list)
+    uses: set[str] = field(default_factory=lambda: {"run_script", "Inputs"})
+    packages: set[str] = field(default_factory=set)
+    filters: set[str] = field(default_factory=set)
+    has_blocks: bool = False
+    problems: list[Diagnostic] = field(default_factory=list)
+
+
+def export(program: Program, *, about: str = "") -> Exported:
+    """`about`: what the diagram says of itself."""
+    script = _Script(_names_taken())
+    _diagram(script, program, "main", "", outermost=True)
+    if script.problems:
+        return Exported("", tuple(script.problems))
+    text = _text(script, program, about)
+    ast.parse(text)
+    return Exported(text, ())
+
+
+def _names_taken() -> set[str]:
+    """What a script calls something else, or Python does."""
+    known = definitions().values()
+    imported = {line.rpartition(" ")[2] for it in known for line in it.imports}
+    return (
+        {it.name for it in known}
+        | imported
+        | set(dir(builtins))
+        | {"run", "inputs", "main", "names", "prompt", "value"}
+    )
+
+
+def _diagram(script: _Script, program: Program, name: str, where: str, *, outermost: bool = False) -> None:
+    """The functions of a diagram's nodes, after those of the diagrams inside it, and the function that runs it."""
+    inner: dict[str, str] = {}
+    for node in program.nodes:
+        if node.child is not None and id(node.child) not in script.flows:
+            flow = name_of(f"run {node.child.name or node.label}", script.taken, "run")
+            script.flows[id(node.child)] = flow
+            _diagram(script, node.child, flow, f"{where}{node.label}/")
+        if node.child is not None:
+            inner[node.id] = script.flows[id(node.child)]
+    names = {node.id: name_of(node.label, script.taken, node.type) for node in program.nodes}
+    writer = Writer(program, names, _persons(script, program), inner)
+    if not outermost:
+        script.parts.append(f"{RULE.format(program.name or name):-<118}\n")
+    for node in program.nodes:
+        try:
+            _check_service(node, program)
+            script.parts.append(writer.function(node))
+        except CannotExport as error:
+            script.problems.append(_problem(node, where, str(error)))
+    if not outermost and not any(node.type == "start" for node in program.nodes):
+        script.problems.append(_problem(program.nodes[0], where, "a diagram inside another needs a start node"))
+    script.parts.append(_order(script, program, names, name, outermost=outermost))
+    script.uses |= writer.uses
+    script.packages |= writer.packages
+    script.filters |= writer.filters
+    script.has_blocks = script.has_blocks or writer.has_blocks
+
+
+def _problem(node: Node, where: str, problem: str) -> Diagnostic:
+    message = f'node "{where}{node.label}" ({node.type}) cannot be exported: {problem}'
+    return Diagnostic("EXPORT", "X1", "error", message, node_id=node.id, label=f"{where}{node.label}")
+
+
+def _persons(script: _Script, program: Program) -> dict[str, str]:
+    """Person id -> constant. Persons that are the same in several diagrams stand once."""
+    asked = {getattr(node.props, "person", "") for node in program.nodes}
+    named: dict[str, str] = {}
+    for person in program.persons.values():
+        if person.id in asked:
+            if person not in script.persons:
+                lower = {word.lower() for word in script.taken}
+                constant = name_of(person.label, lower, "person").upper()
+                script.taken.add(constant)
+                script.persons[person] = constant
+            named[person.id] = script.persons[person]
+    return named
+
+
+def _check_service(node: Node, program: Program) -> None:
+    person = program.persons.get(getattr(node.props, "person", ""))
+    if person is not None and person.service != "mock" and person.service not in SERVICES:
+        raise CannotExport(
+            f'person "{person.label}" is of the service {person.service}; there are {", ".join(SERVICES)}'
+        )
+
+
+# --- the order of the nodes -------------------------------------------------------------------------------------------
+
+
+def _order(script: _Script, program: Program, names: dict[str, str], name: str, *, outermost: bool) -> str:
+    chain = straight(program)
+    script.uses |= {"perform", "Step", "Run"} if chain else {"Flow", "Step", "Arrow", "Run"}
+    if chain:
+        return _chain(script, chain, names, name, outermost=outermost)
+    steps = [f"{_step(node, names)}," for node in program.nodes]
+    arrows = [f"{_arrow(edge, names)}," for edge in program.edges]
+    result = "result" if outermost else "body"
+    lines = [f"async def {name}(run: Run) -> Any:", "    flow = Flow(", "        run,", "        ["]
+    lines += [f"            {step}" for step in steps]
+    lines += ["        ],", "        ["]
+    lines += [f"            {arrow}" for arrow in arrows]
+    return "\n".join([*lines, "        ],", "    )", f"    return await flow.{result}()"])
+
+
+def straight(program: Program) -> list[tuple[Node, str]]:
+    """(node, name of its input) from start to endpoint, when one simply follows the other; else []."""
+    following = {edge.source: edge for edge in program.edges}
+    first = [node for node in program.nodes if node.type == "start"]
+    plain = (
+        len(first) == 1
+        and len(following) == len(program.edges) == len(program.nodes) - 1
+        and len({edge.target for edge in program.edges}) == len(program.edges)
+        and all(node.type != "condition" and node.on_error == "fail" for node in program.nodes)
+        and all(edge.handle == "default" and edge.content_type != "conversation_state" for edge in program.edges)
+    )
+    chain = [(first[0], "")] if plain else []
+    by_id = {node.id: node for node in program.nodes}
+    while chain and chain[-1][0].id in following and len(chain) <= len(program.nodes):
+        edge = following[chain[-1][0].id]
+        chain.append((by_id[edge.target], edge.key))
+    return chain if len(chain) == len(program.nodes) and chain[-1][0].type == "endpoint" else []
+
+
+def _chain(
+    script: _Script, chain: Sequence[tuple[Node, str]], names: dict[str, str], name: str, *, outermost: bool
+) -> str:
+    lines = [f"async def {name}(run: Run) -> Any:"]
+    for node, key in chain:
+        inputs = f"{{{literal(key)}: output.value}}" if key else "dict(run.variables)"
+        step = call("Step", [names[node.id], literal(node.label), literal(node.type)])  # the rest is for flows
+        lines.append(f"    output = await perform(run, {step}, {inputs})")
+    script.uses |= set() if outermost else {"body_of"}
+    return "\n".join([*lines, f"    return {'output.value' if outermost else 'body_of(output.value)'}"])
+
+
+def _step(node: Node, names: dict[str, str]) -> str:
+    more = {"id": literal(node.id)}
+    if node.max_iteration is not None:
+        more["max_iteration"] = str(node.max_iteration)
+    if node.on_error != "fail":
+        more["on_error"] = literal(node.on_error)
+    return call("Step", [names[node.id], literal(node.label), literal(node.type)], more).replace("\n", "\n            ")
+
+
+def _arrow(edge: Edge, names: dict[str, str]) -> str:
+    more = {"key": literal(edge.key)} if edge.key != "default" else {}
+    if edge.handle != "default":
+        more["port"] = literal(edge.handle)
+    if edge.content_type == "conversation_state":
+        more["talk"] = "True"
+    if edge.priority:
+        more["priority"] = literal(edge.priority)
+    return call("Arrow", [names[edge.source], names[edge.target]], more).replace("\n", "\n            ")
+
+
+# --- the text ---------------------------------------------------------------------------------------------------------
+
+
+def _text(script: _Script, program: Program, about: str) -> str:
+    custom_data = custom_data_of(program)
+    replaced = _replaced(script)
+    persons = [person_text(name, person) for person, name in script.persons.items()]
+    roots = script.uses | ({"Person"} if persons else set())
+    found = needed(roots, replaced)
+    imports = found.imports | {"from typing import Any", "import sys"}
+    sections = [
+        f"{RULE.format(heading):-<118}\n\n\n" + "\n\n\n".join(_joined(texts))
+        for heading, texts in found.sections.items()
+    ]
+    data = f"CUSTOM_DATA = {literal(custom_data)}\n\n\n" if custom_data else ""
+    started = call("run_script", ["main", '__doc__ or ""', "CUSTOM_DATA" if custom_data else "{}"])
+    start = f'if __name__ == "__main__":\n    sys.exit({started})'
+    tables = [table for name, table in replaced.items() if name.isupper() and name in found.names]
+    body = "\n\n\n".join(
+        [*found.first, *(["\n".join(persons)] if persons else []), *script.parts, *sections, *tables, start]
+    )
+    head = [_header(script), _docstring(program, about, custom_data), "", "from __future__ import annotations", ""]
+    head += [*_imports(imports, body), "", ""]
+    return "\n".join(head) + data + body + "\n"
+
+
+def _joined(texts: Iterable[str]) -> list[str]:
+    """Constants that follow each other stand without gaps."""
+    joined: list[str] = []
+    was_constant = False
+    for text in texts:
+        is_constant = not re.match(r"(async def|def|class|@)", text)
+        if joined and is_constant and was_constant:
+            joined[-1] += f"\n{text}"
+        else:
+            joined.append(text)
+        was_constant = is_constant
+    return joined
+
+
+def _replaced(script: _Script) -> dict[str, str]:
+    """Tables that hold what this script needs of them."""
+    services = sorted({person.service for person in script.persons if person.service != "mock"})
+    script.packages |= {SERVICES[service][1] for service in services}
+    rows = "".join(f'    "{service}": {SERVICES[service][0]},\n' for service in services)
+    table = f"SERVICES: dict[str, Any] = {{\n{rows}}}" if rows else "SERVICES: dict[str, Any] = {}"
+    filters = [name for name in FILTERS if hasattr(words, name) and (name in script.filters or "*" in script.filters)]
+    shown = "".join(f'    "{name}": {name},\n' for name in filters)
+    replaced = {"FILTERS": f"FILTERS: dict[str, Any] = {{\n{shown}}}" if shown else "FILTERS: dict[str, Any] = {}"}
+    replaced["SERVICES"] = table
+    if script.has_blocks:
+        replaced["fill"] = definitions()["export/runtime/texts.py", "fill_blocks"].text.replace(
+            "def fill_blocks", "def fill"
+        )
+    return replaced
+
+
+def _header(script: _Script) -> str:
+    packages = [VERSIONS.get(name, name) for name in sorted(script.packages)]
+    listed = "[" + ", ".join(f'"{package}"' for package in packages) + "]"
+    return "\n".join(
+        ["#!/usr/bin/env -S uv run --script", "# /// script", f'# requires-python = "{PYTHON}"',
+         f"# dependencies = {listed}", "# ///"]
+    )  # fmt: skip
+
+
+def _docstring(program: Program, about: str, custom_data: dict[str, object]) -> str:
+    name = program.name or "diagram"
+    told = f"{name}: {about}" if about else name
+    options = " ".join(f"[--{key.replace('_', '-')} …]" for key in custom_data)
+    source = f"Exported from {program.path}. " if program.path else "Exported from a DiPeO diagram. "
+    lines = [
+        " ".join(told.split()),
+        "",
+        f"{source}It runs without DiPeO:",
+        "",
+        f"    uv run THIS_FILE {options}".rstrip(),
+    ]
+    lines.append("    uv run THIS_FILE --mock      answers by rule, no model is called")
+    plain = "\n".join(lines).replace("\\", "/").replace('"""', "'''")
+    return f'"""{plain}\n"""'
+
+
+def _imports(lines: Iterable[str], body: str) -> list[str]:
+    """Only what the body names."""
+    plain = sorted(line for line in lines if line.startswith("import ") and f"{line.split()[1]}." in body)
+    named: dict[str, set[str]] = {}
+    for line in lines:
+        if line.startswith("from "):
+            _, module, _, name = line.split(" ", 3)
+            if re.search(rf"\b{name}\b", body):
+                named.setdefault(module, set()).add(name)
+    return [*plain, *(f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(named.items()))]
