@@ -1,27 +1,33 @@
-"""A running MCP service in front of a real store and executor, and real clients of both eras."""
+"""A running MCP service in front of a real store and executor, and real clients of both eras over both transports."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
+import mcp_types as types
 from command import chain
 from house import House, house
 from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from dipeo_kit import errors
-from dipeo_mcp.catalogue import Entry
+from dipeo_cli.local.published import Folder
+from dipeo_cli.push import FOLDER
+from dipeo_kit import rpc
 from dipeo_mcp.limits import Limits
 from dipeo_mcp.main import Running, running
 from dipeo_mcp.settings import Settings
+from dipeo_protos.store.v1 import store_pb2
 
-LEGACY, MODERN = "legacy", "2026-07-28"
-ERAS = (LEGACY, MODERN)
+LEGACY, MODERN = "legacy", "auto"  # auto finds the modern era
+HTTP, STDIO = "http", "stdio"
+T = TypeVar("T")
 
 HELLO = """version: light
 metadata: {description: Greets somebody}
@@ -88,59 +94,11 @@ DIAGRAMS = {
 
 
 @dataclass
-class MemoryCatalogue:
-    """A Catalogue in a dictionary; `unpublished` are found by authors only."""
-
-    entries: dict[str, Entry] = field(default_factory=dict)
-    unpublished: dict[str, Entry] = field(default_factory=dict)
-    puts: int = 0
-    _bell: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def publish(self, name: str, text: str, format: str = "light") -> None:
-        self.puts += 1
-        self.entries[name] = Entry(name, text, format, str(self.puts), datetime.now(UTC))
-        self._ring()
-
-    def unpublish(self, name: str) -> None:
-        del self.entries[name]
-        self._ring()
-
-    async def published(self) -> Sequence[Entry]:
-        return list(self.entries.values())
-
-    async def find(self, name: str) -> Entry | None:
-        return self.unpublished.get(name)
-
-    async def put(self, name: str, text: str, format: str, *, overwrite: bool) -> bool:
-        if name in self.entries and not overwrite:
-            raise errors.AlreadyExists(f"{name} exists")
-        replaced = name in self.entries
-        self.publish(name, text, format)
-        return replaced
-
-    async def remove(self, name: str) -> bool:
-        there = name in self.entries
-        self.entries.pop(name, None)
-        self._ring()
-        return there
-
-    async def changes(self) -> AsyncIterator[None]:
-        while True:
-            await self._bell.wait()
-            self._bell = asyncio.Event()
-            yield None
-
-    def _ring(self) -> None:
-        self._bell.set()
-
-
-@dataclass
 class Place:
-    """The service, what stands behind it, and its catalogue."""
+    """The service over HTTP, and what stands behind it. Published is what lies in the project's folder."""
 
     house: House
     running: Running
-    catalogue: MemoryCatalogue
 
     @property
     def url(self) -> str:
@@ -150,41 +108,197 @@ class Place:
     def origin(self) -> str:
         return self.url.removesuffix("/mcp")
 
-    async def execution_count(self) -> int:
-        from dipeo_kit import rpc
-        from dipeo_protos.store.v1 import store_pb2
+    @property
+    def addresses(self) -> dict[str, str]:
+        sockets = self.house.store_address.rpartition("/")[0]
+        return {"store": self.house.store_address, "executor": f"{sockets}/executor.sock"}
 
-        found = await rpc.call(self.house.store.ListExecutions, store_pb2.ListExecutionsRequest(page_size=1000))
-        return len(found.executions)
+    def publish(self, name: str, text: str, suffix: str = ".light.yaml") -> None:
+        publish(self.house.base, name, text, suffix)
+
+    def unpublish(self, name: str) -> None:
+        for path in (self.house.base / FOLDER).glob(f"{name}.*"):
+            path.unlink()
+
+    async def executions(self) -> list[store_pb2.Execution]:
+        request = store_pb2.ListExecutionsRequest(page_size=1000)
+        return list((await rpc.call(self.house.store.ListExecutions, request)).executions)
+
+    async def execution(self, execution_id: str) -> store_pb2.Execution:
+        request = store_pb2.GetExecutionRequest(execution_id=execution_id)
+        return (await rpc.call(self.house.store.GetExecution, request)).execution
+
+    async def status_of(self, execution_id: str) -> str:
+        status = (await self.execution(execution_id)).status
+        return store_pb2.ExecutionStatus.Name(status).removeprefix("EXECUTION_STATUS_").lower()
+
+    async def ended(self, execution_id: str, within_s: float = 10) -> str:
+        """Its status once it has ended."""
+        async with asyncio.timeout(within_s):
+            async for _ in self.house.watch(execution_id):
+                pass
+        return await self.status_of(execution_id)
+
+
+def publish(base: Path, name: str, text: str, suffix: str = ".light.yaml") -> None:
+    folder = base / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{name}.new"
+    draft.write_text(text)
+    draft.replace(folder / f"{name}{suffix}")
 
 
 def settings_of(home: House, **given: Any) -> Settings:
-    sockets = home.store_address.removeprefix("unix:").rpartition("/")[0]
+    sockets = home.store_address.rpartition("/")[0]
     chosen = {"port": 0, "admin_port": -1, "auth_enabled": False} | given
-    return Settings(store=home.store_address, executor=f"unix:{sockets}/executor.sock", **chosen)
+    return Settings(store=home.store_address, executor=f"{sockets}/executor.sock", **chosen)
 
 
 @asynccontextmanager
 async def place(
     base: Path, *, limits: Limits | None = None, diagrams: dict[str, str] | None = None, **given: Any
 ) -> AsyncIterator[Place]:
-    catalogue = MemoryCatalogue()
     for name, text in (DIAGRAMS if diagrams is None else diagrams).items():
-        catalogue.publish(name, text)
-    async with house(base) as home:
-        async with running(settings_of(home, **given), catalogue=catalogue, limits=limits, show_key=print) as served:
-            yield Place(home, served, catalogue)
+        publish(base, name, text)
+    async with house(base) as home, serving(home, limits=limits, **given) as found:
+        yield found
+
+
+@asynccontextmanager
+async def serving(home: House, *, limits: Limits | None = None, **given: Any) -> AsyncIterator[Place]:
+    """The service alone, in front of a house that stands."""
+    reach = given.pop("reach", None)
+    settings = settings_of(home, **given)
+    catalogue = Folder(home.base)
+    async with running(settings, catalogue=catalogue, limits=limits, show_key=print, reach=reach) as served:
+        yield Place(home, served)
 
 
 @asynccontextmanager
 async def client(
     url: str, era: str = MODERN, *, headers: dict[str, str] | None = None, **how: Any
 ) -> AsyncIterator[Client]:
-    """A real SDK client. Lists are not cached, so that every call is one."""
-    async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
-        async with Client(streamable_http_client(url, http_client=http), mode=era, cache=None, **how) as connected:
-            yield connected
+    """A real SDK client over HTTP. Lists are not cached, so that every call is one."""
+    http = httpx2.AsyncClient(headers=headers, timeout=60)
+    transport = streamable_http_client(url, http_client=http)
+    async with http, Client(transport, mode=era, cache=None, **how) as connected:
+        yield connected
+
+
+@asynccontextmanager
+async def stdio(place: Place, era: str = MODERN, *, log: Any = sys.stderr, **how: Any) -> AsyncIterator[Client]:
+    """A real SDK client of a child process that serves over standard input and output."""
+    child = str(Path(__file__).parent / "stdio_child.py")
+    words = ["-W", "error", child, place.addresses["store"], place.addresses["executor"], str(place.house.base)]
+    parameters = StdioServerParameters(command=sys.executable, args=words)
+    async with Client(stdio_client(parameters, errlog=log), mode=era, cache=None, **how) as connected:
+        yield connected
 
 
 def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
+
+
+def text_of(result: types.CallToolResult) -> str:
+    """The first block."""
+    block = result.content[0]
+    assert isinstance(block, types.TextContent)
+    return block.text
+
+
+def json_of(result: types.ReadResourceResult) -> Any:
+    contents = result.contents[0]
+    assert isinstance(contents, types.TextResourceContents)
+    return json.loads(contents.text)
+
+
+class Held:
+    """Keeps a context open in a task of its own, as fixtures cannot: they leave in another task than they came."""
+
+    async def open(self, context: AbstractAsyncContextManager[T]) -> T:
+        opened: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._leave = asyncio.Event()
+
+        async def hold() -> None:
+            try:
+                async with context as value:
+                    opened.set_result(value)
+                    await self._leave.wait()
+            except BaseException as error:
+                if opened.done():
+                    raise
+                opened.set_exception(error)
+
+        self._task = asyncio.create_task(hold())
+        return await opened
+
+    async def close(self) -> None:
+        self._leave.set()
+        await self._task
+
+
+@dataclass
+class Seat:
+    """One connected client, whose human says what a test wants."""
+
+    place: Place
+    transport: str
+    era: str
+    client: Client = field(init=False)
+    asked: list[str] = field(default_factory=list)
+    answer: Callable[[str], types.ElicitResult] = field(init=False)
+    heard: list[Any] = field(default_factory=list)
+    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def modern(self) -> bool:
+        return self.era != LEGACY
+
+    def fresh(self) -> None:
+        self.asked, self.heard = [], []
+        self.answer = lambda _: types.ElicitResult(action="accept", content={"response": "Ada"})
+
+    @property
+    def how(self) -> dict[str, Any]:
+        return {"elicitation_callback": self._elicit, "message_handler": self._hear}
+
+    def connecting(self, **how: Any) -> AbstractAsyncContextManager[Client]:
+        """Another client of the same kind."""
+        if self.transport == STDIO:
+            return stdio(self.place, self.era, **how)
+        return client(self.place.url, self.era, **how)
+
+    async def call(self, tool: str, arguments: dict[str, Any] | None = None, **how: Any) -> types.CallToolResult:
+        return await self.client.call_tool(tool, arguments or {}, **how)
+
+    async def data(self, tool: str, arguments: dict[str, Any] | None = None, **how: Any) -> Any:
+        return (await self.call(tool, arguments, **how)).structured_content
+
+    async def tools(self) -> dict[str, types.Tool]:
+        """All pages."""
+        found: dict[str, types.Tool] = {}
+        cursor = None
+        while True:
+            page = await self.client.list_tools(cursor=cursor)
+            found |= {tool.name: tool for tool in page.tools}
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    async def hears(self, kind: type, within_s: float = 4, uri: str = "") -> Any:
+        """The first notification of this kind."""
+        async with asyncio.timeout(within_s):
+            while True:
+                for message in self.heard:
+                    if isinstance(message, kind) and (not uri or str(message.params.uri) == uri):
+                        return message
+                self._bell.clear()
+                await self._bell.wait()
+
+    async def _elicit(self, context: Any, params: Any) -> types.ElicitResult:
+        self.asked.append(params.message)
+        return self.answer(params.message)
+
+    async def _hear(self, message: Any) -> None:
+        self.heard.append(message)
+        self._bell.set()
