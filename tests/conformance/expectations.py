@@ -70,6 +70,17 @@ CASES: dict[str, Expect] = {
         },
         files={"files/results/all.json": {"by_return": "returned early", "float": 0.5, "bool": True}},
     ),
+    "code-typescript": Expect(
+        why="what is thrown fails the node",
+        how=GO_ON,
+        failed={"fails": "broken on purpose"},
+        outputs={
+            "inline": {"sum": 6},
+            "own main": {"count": 3, "keys": ["data", "globals", "inputs", "node_id"]},
+            "file": [2, 4, 6],
+        },
+    ),
+    "code-typescript-without-tsx": Expect(why="Node.js alone is enough", outputs={"inline": 1}),
     "code-python-file": Expect(why="decision 7: the missing file is named before the run", refused=("T9",)),
     "code-bash": Expect(
         why="an exit code or a time-out fails the node; INPUT_KEYS names the arrows' inputs",
@@ -395,7 +406,5 @@ CASES: dict[str, Expect] = {
 }
 
 NOT_YET: dict[str, str] = {
-    "code-typescript": "code_job does not run typescript yet",
-    "code-typescript-without-tsx": "code_job does not run typescript yet",
     "missing-file": "the command line finds files: its tests have this case",
 }

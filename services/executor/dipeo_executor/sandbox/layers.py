@@ -33,7 +33,7 @@ def layers(report: Mapping[str, Any], *, network: bool) -> list[Layer]:
         ),
         Layer(
             "state folder .dipeo", bool(landlock and report["mounts"]),
-            "covered in a mount namespace" if report["mounts"] else
+            no_landlock if not landlock else "covered in a mount namespace" if report["mounts"] else
             "no mount namespace is permitted here; make .dipeo a link to a folder outside the project",
         ),
         Layer("unix sockets", filtered, "seccomp" if filtered else no_filter),

@@ -225,8 +225,8 @@ async def test_what_json_cannot_hold_fails_naming_the_type(workers, job, code, w
 
 
 async def test_a_value_too_large_for_an_arrow_fails_naming_the_size(workers, job):
-    with pytest.raises(NodeError, match="the value is 2,000,002 bytes; at most 1,048,576") as caught:
-        await workers.run_python(job("result = 'x' * 2_000_000"))
+    with pytest.raises(NodeError, match="the value is 9,000,002 bytes; at most 8,388,608") as caught:
+        await workers.run_python(job("result = 'x' * 9_000_000"))
     assert caught.value.kind == "ValueTooLarge"
     assert len((await workers.run_python(job("result = 'x' * 1_000_000"))).value) == 1_000_000
 

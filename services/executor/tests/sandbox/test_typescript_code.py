@@ -118,8 +118,8 @@ async def test_what_json_cannot_hold_fails_naming_the_type(workers, job, code, w
 
 
 async def test_a_value_too_large_for_an_arrow_fails_naming_the_size(workers, job):
-    with pytest.raises(NodeError, match="the value is 2,000,002 bytes; at most 1,048,576") as caught:
-        await workers.run_typescript(job("return 'x'.repeat(2_000_000)"))
+    with pytest.raises(NodeError, match="the value is 9,000,002 bytes; at most 8,388,608") as caught:
+        await workers.run_typescript(job("return 'x'.repeat(9_000_000)"))
     assert caught.value.kind == "ValueTooLarge"
 
 

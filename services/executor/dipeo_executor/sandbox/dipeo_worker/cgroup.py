@@ -31,8 +31,8 @@ def _own() -> list[Path]:
 
 
 class RunGroup:
-    def __init__(self, parent: str, run: str) -> None:
-        self.folder = Path(parent, f"dipeo-{os.getpid()}-{run}")
+    def __init__(self, parent: str, owner: int, run: str) -> None:
+        self.folder = Path(parent, f"dipeo-{owner}-{run}")
 
     def make(self, memory_bytes: int, processes: int) -> None:
         """Raises OSError."""

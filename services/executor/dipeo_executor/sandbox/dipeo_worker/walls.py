@@ -22,7 +22,7 @@ class Walls:
 
     def __init__(self, config: dict[str, Any]) -> None:
         prctl(PR_SET_NO_NEW_PRIVS, 1)
-        self.config = config
+        self.config, self.pid = config, os.getpid()
         self.landlock = landlock.abi()
         self.mounts = privileges.own_mounts(config["scratch"])
         self.state = privileges.Hidden(Path(config["base"], STATE_FOLDER))
@@ -48,7 +48,7 @@ class Walls:
         return self.mounts and self.state.cover()
 
     def group(self, run: str) -> cgroup.RunGroup | None:
-        return cgroup.RunGroup(self.cgroup, run) if self.cgroup else None
+        return cgroup.RunGroup(self.cgroup, self.pid, run) if self.cgroup else None
 
     def scratch(self, folder: str) -> None:
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
