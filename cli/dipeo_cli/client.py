@@ -3,6 +3,7 @@
 The only module that imports httpx2. Failures leave as CliError with the exit code of their GraphQL error code.
 """
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import httpx2
 
 from dipeo_cli import __version__, operations, trace
-from dipeo_cli.errors import CliError, NotFound, Unreachable, from_gateway
+from dipeo_cli.errors import CliError, FilesWanted, NotFound, Unreachable, from_gateway
 
 RETRY_PAUSES_S = (0.2, 0.4)
 EVENT_LIMIT_BYTES = 16 * 1024 * 1024
@@ -107,10 +108,22 @@ class Gateway:
         key = str(input["execution_id"])
         return self._mutate(operations.EXECUTE_DIAGRAM, "executeDiagram", input, idempotency_key=key)
 
-    def compile_diagram(self, source: str, path: str, format: str) -> Json:
-        variables = {"source": source, "path": path, "format": format.upper() or None}
+    def compile_diagram(self, source: str, path: str, format: str, uploads: Json | None = None) -> Json:
+        """Raises FilesWanted."""
+        variables = {"source": source, "path": path, "format": format.upper() or None, "uploads": uploads}
         report: Json = self.execute(operations.COMPILE_DIAGRAM, variables)["compileDiagram"]
+        if report.get("wanted"):
+            raise FilesWanted("the executor wants files", context=report)
         return report
+
+    def files(self, execution_id: str) -> list[Json]:
+        """What a run has written on a remote executor: {name, size, sha256} each."""
+        found: list[Json] = self.execute(operations.EXECUTION_FILES, {"id": execution_id})["executionFiles"]
+        return found
+
+    def file(self, execution_id: str, name: str) -> bytes:
+        found = self.execute(operations.EXECUTION_FILE, {"id": execution_id, "name": name})["executionFile"]
+        return base64.b64decode(found["content"])
 
     def get_execution(self, execution_id: str) -> Json:
         """Raises NotFound."""

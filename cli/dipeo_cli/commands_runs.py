@@ -31,6 +31,9 @@ def results(
     format: Annotated[str, typer.Option("--format", metavar="FMT", help="json, yaml or text.")] = "json",
     wait: Annotated[bool, typer.Option("--wait", help="Until the run has ended; --wait=S: at most so long.")] = False,
     timeout: Annotated[str, typer.Option("--timeout", metavar="S", help="Of --wait; then exit code 124.")] = "",
+    files: Annotated[
+        str, typer.Option("--files", metavar="DIR", help="Get the files it wrote on a remote executor.")
+    ] = "",
 ) -> int:
     """Show what a run produced, as JSON."""
     from dipeo_cli import executions, inputs
@@ -38,7 +41,7 @@ def results(
     if format not in ("json", "yaml", "text"):
         raise Usage(f"--format {format}: json, yaml or text")
     timeout_s = inputs.seconds(timeout, "--timeout") if timeout else None
-    asked = executions.Asked(verbose or as_json, exit_status, output_only, node, format, wait, timeout_s)
+    asked = executions.Asked(verbose or as_json, exit_status, output_only, node, format, wait, timeout_s, files)
     return executions.results(context.obj, execution, asked)
 
 

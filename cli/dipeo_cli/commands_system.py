@@ -105,15 +105,15 @@ app.add_typer(context_app, name="context", rich_help_panel=CONNECT)
 
 @context_app.command("add")
 def context_add(
+    context: typer.Context,
     name: ContextName,
     url: Annotated[str, typer.Option("--url", metavar="URL", help="Of the gateway.")],
-    token: Annotated[str, typer.Option("--token", metavar="TOKEN", help="- reads it from stdin.")] = "",
     use: Annotated[bool, typer.Option("--use", help="And use it from now on.")] = False,
 ) -> int:
-    """Remember a gateway."""
+    """Remember a gateway, and its --token; --token - reads it from stdin."""
     from dipeo_cli import configuring
 
-    return configuring.add_context(name, url, token, use=use)
+    return configuring.add_context(context.obj, name, url, use=use)
 
 
 @context_app.command("use")

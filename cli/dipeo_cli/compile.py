@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from dipeo_cli import diagnostics, lookup, output, stack, texts
+from dipeo_cli import diagnostics, lookup, output, stack, texts, uploads
 from dipeo_cli import push as publishing
 from dipeo_cli.config import Config
 from dipeo_cli.errors import EXIT_NEGATIVE, CliError, NotFound, Usage
@@ -36,7 +36,9 @@ def compile(config: Config, name: str, *, stdin: bool, format: str, as_json: boo
         output.document(report)
         return EXIT_NEGATIVE
     with stack.connect(config) as gateway:
-        report = gateway.compile_diagram(diagram.text, diagram.path, diagram.format)
+        report = uploads.with_files(
+            config, lambda sent: gateway.compile_diagram(diagram.text, diagram.path, diagram.format, sent)
+        )
     if push and report["valid"]:
         report["pushed"] = publishing.push(
             config, diagram, name=push.name, format=report["format"], target_dir=push.target_dir, clobber=push.clobber

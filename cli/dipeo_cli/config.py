@@ -16,6 +16,7 @@ class Config:
     base: Path  # the project root, resolved (decision 24)
     api_url: str = ""  # "" = the local stack of `base`
     token: str = ""
+    typed_token: str = ""  # as given on the command line, and nothing else
     autostart: bool = True
     may_prompt: bool = True
     verbosity: int = 0  # 1 = details, 2 = tracebacks
@@ -110,6 +111,7 @@ def load(flags: Flags = Flags()) -> Config:
         base=base,
         api_url=url,
         token=token,
+        typed_token=flags.token,
         autostart=found["autostart"].value is True,
         may_prompt=found["input"].value is True,
         verbosity=flags.verbose,

@@ -47,8 +47,9 @@ def _text(value: settings.Value) -> str:
 # --- contexts --------------------------------------------------------------------------------------------------------
 
 
-def add_context(name: str, url: str, token: str, *, use: bool) -> int:
-    """`token` "-" is read from stdin: arguments can be seen by other users of the machine."""
+def add_context(config: Config, name: str, url: str, *, use: bool) -> int:
+    """The token "-" is read from stdin: arguments can be seen by other users of the machine."""
+    token = config.typed_token
     contexts.add(name, url, sys.stdin.readline().strip() if token == "-" else token)
     if use:
         contexts.use(name)

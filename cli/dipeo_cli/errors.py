@@ -3,6 +3,7 @@
 CliError
 ├── Usage            2: the command line is wrong
 ├── NotFound         1: no such diagram or execution
+├── FilesWanted      1: a remote executor asks for files; the command uploads them and asks again
 └── Unreachable      3: no gateway, or it cannot be started
 
 Stopped              BaseException, so that no `except Exception` holds it up: a signal asked us to end
@@ -53,6 +54,13 @@ class Conflict(CliError):
     """The gateway says that this is not possible any more."""
 
 
+class FilesWanted(CliError):
+    """A remote executor asks for files first; `context["wanted"]` names them."""
+
+    def __init__(self, message: str, *, context: dict[str, Any]) -> None:
+        super().__init__(message, code="files_wanted", exit_code=EXIT_NEGATIVE, context=context)
+
+
 class Unreachable(CliError):
     """The gateway does not answer."""
 
@@ -71,6 +79,8 @@ class Stopped(BaseException):
 
 def from_gateway(code: str, message: str, *, context: dict[str, Any] | None = None) -> CliError:
     """The failure a GraphQL error code stands for (spec/gateway.md §13.3)."""
+    if code == "FILES_WANTED":
+        return FilesWanted(message, context=context or {})
     kind = Conflict if code == "CONFLICT" else CliError
     hint = "give the gateway's token with --token or DIPEO_API_TOKEN" if code == "UNAUTHENTICATED" else ""
     return kind(message, code=code.lower(), exit_code=kit.exit_code_of(code), hint=hint, context=context)

@@ -4,9 +4,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from dipeo_cli import output, prompts, refs, report, show, stack, waiting
+from dipeo_cli import output, prompts, refs, report, show, stack, uploads, waiting
 from dipeo_cli import results as shapes
 from dipeo_cli.client import Gateway
 from dipeo_cli.config import Config
@@ -35,6 +36,7 @@ class Asked:
     format: str = "json"  # json, yaml, text
     wait: bool = False
     timeout_s: float | None = None  # of waiting
+    files: str = ""  # folder that gets what the run wrote on a remote executor
 
 
 def results(config: Config, reference: str, asked: Asked) -> int:
@@ -48,7 +50,10 @@ def results(config: Config, reference: str, asked: Asked) -> int:
             waiting.until_ended(config, execution_id, asked.timeout_s)
             with stack.connect(config) as gateway:
                 execution = gateway.get_execution(execution_id)
-        _print_results(execution, asked)
+        if asked.files:
+            _fetch_files(config, execution_id, asked)
+        else:
+            _print_results(execution, asked)
     except refs.BadReference as error:
         output.error(str(error), error.hint)
         output.line({"error": str(error), "expected_format": "exec_[32-char-hex]"})
@@ -62,6 +67,16 @@ def results(config: Config, reference: str, asked: Asked) -> int:
         output.line({"error": message, "session_id": reference} | error.context | {"error_code": error.code})
         return error.exit_code
     return _exit_status(execution) if asked.exit_status else 0
+
+
+def _fetch_files(config: Config, execution_id: str, asked: Asked) -> None:
+    """Print where each file is now."""
+    with stack.connect(config) as gateway:
+        files = gateway.files(execution_id)
+        for path in uploads.fetch(files, lambda name: gateway.file(execution_id, name), Path(asked.files)):
+            output.answer(path)
+    if not files:
+        output.say("the run wrote no files")
 
 
 def _print_results(execution: Json, asked: Asked) -> None:

@@ -84,8 +84,18 @@ query GetExecutionHistory($diagram_id: String, $limit: Float) {
 }"""
 
 COMPILE_DIAGRAM = """
-query CompileDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL) {
-  compileDiagram(source: $source, path: $path, format: $format)
+query CompileDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL, $uploads: JSON) {
+  compileDiagram(source: $source, path: $path, format: $format, uploads: $uploads)
+}"""
+
+EXECUTION_FILES = """
+query ExecutionFiles($id: String!) {
+  executionFiles(execution_id: $id)
+}"""
+
+EXECUTION_FILE = """
+query ExecutionFile($id: String!, $name: String!) {
+  executionFile(execution_id: $id, name: $name)
 }"""
 
 EXECUTION_UPDATES = """

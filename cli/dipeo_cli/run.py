@@ -22,7 +22,7 @@ def run(config: Config, request: Request) -> int:
     execution_id = submit.execution_id()
     if request.background:
         with follow.signals_raise(), stack.connect(config) as gateway:
-            submit.submit(gateway, diagram, request, execution_id, request.timeout_s, request.interactive)
+            submit.submit(config, gateway, diagram, request, execution_id, request.timeout_s, request.interactive)
             _browse(gateway, request, execution_id)
         output.line({"session_id": execution_id, "status": "started"})
         return 0
@@ -30,7 +30,7 @@ def run(config: Config, request: Request) -> int:
     lines = prompts.stdin_lines(may_prompt=config.may_prompt) if request.interactive and not from_stdin else None
     with follow.signals_raise():
         gateway = stack.connect(config)
-        started = submit.submit(gateway, diagram, request, execution_id, timeout_s, lines is not None)
+        started = submit.submit(config, gateway, diagram, request, execution_id, timeout_s, lines is not None)
         submit.warn(started, diagram, request)
         _browse(gateway, request, execution_id)
         execution = _followed(config, gateway, request, execution_id, diagram.name, lines, timeout_s)

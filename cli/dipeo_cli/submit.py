@@ -6,8 +6,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from dipeo_cli import diagnostics, lookup, output
+from dipeo_cli import diagnostics, lookup, output, uploads
 from dipeo_cli.client import Gateway
+from dipeo_cli.config import Config
 from dipeo_cli.errors import CliError, Stopped, Usage
 from dipeo_kit import ids
 
@@ -59,6 +60,7 @@ def execution_id() -> str:
 
 
 def submit(
+    config: Config,
     gateway: Gateway,
     diagram: lookup.Diagram,
     request: Request,
@@ -77,16 +79,17 @@ def submit(
     options |= {name: value for name, value in more.items() if value}
     limits = {"max_cost_usd": request.max_cost_usd, "max_tokens": request.max_tokens}
     options |= {name: value for name, value in limits.items() if value is not None}
+    input = {
+        "diagram_source": diagram.text,
+        "diagram_format": diagram.format.upper() or None,
+        "diagram_path": diagram.path,
+        "variables": request.variables,
+        "options": options,
+        "execution_id": execution_id,
+    }
     try:
-        return gateway.execute_diagram(
-            {
-                "diagram_source": diagram.text,
-                "diagram_format": diagram.format.upper() or None,
-                "diagram_path": diagram.path,
-                "variables": request.variables,
-                "options": options,
-                "execution_id": execution_id,
-            }
+        return uploads.with_files(
+            config, lambda sent: gateway.execute_diagram(input | ({"uploads": sent} if sent else {}))
         )
     except Stopped:
         with contextlib.suppress(CliError):  # it may not have been stored yet

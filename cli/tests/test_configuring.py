@@ -36,6 +36,8 @@ def test_contexts_are_listed_without_their_tokens(dipeo: Any) -> None:
         dipeo("context", "add", "prod", "--url", "http://127.0.0.1:9", "--token", "-", stdin="secret\n").returncode == 0
     )
     assert dipeo("context", "use", "prod").returncode == 0
+    kept = json.loads((dipeo.project / ".config/dipeo/contexts.json").read_text())
+    assert kept["contexts"]["prod"] == {"url": "http://127.0.0.1:9", "token": "secret"}
     listed = dipeo("context", "list", "--json")
     assert [(each["name"], each["active"]) for each in json.loads(listed.stdout)] == [("local", False), ("prod", True)]
     assert "secret" not in listed.stdout + dipeo("context", "list").stdout

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar
 
-from dipeo_gateway import executions, faults, follow, submit, wire
+from dipeo_gateway import executions, faults, follow, submit, transfers, wire
 from dipeo_gateway.context import Context
 from dipeo_gateway.types import (
     ExecuteDiagramInput,
@@ -51,6 +51,10 @@ async def execute(context: Context, asked: ExecuteDiagramInput, wanted: Abstract
     )
     response = await backend.executor.write(backend.executor.rpc.Submit, request)
     found = submit.diagnostics(response.diagnostics)
+    if response.HasField("wanted"):
+        text, asks = transfers.sentence(response.wanted), {"wanted": transfers.wanted(response.wanted)}
+        code = transfers.FILES_WANTED
+        return ExecutionResult(success=False, message=text, error=text, error_type=code, envelope=asks)
     if not response.execution_id:
         return _invalid(found)
     return ExecutionResult(

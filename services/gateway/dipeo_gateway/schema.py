@@ -26,7 +26,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.nodes import Selection
 
-from dipeo_gateway import diagrams, executions, follow, history, keys, mutations, submit, version, wire
+from dipeo_gateway import diagrams, executions, follow, history, keys, mutations, submit, transfers, version, wire
 from dipeo_gateway.context import Context
 from dipeo_gateway.faults import CodedErrors
 from dipeo_gateway.observed import NamedSpans
@@ -123,12 +123,28 @@ class Query(diagrams.DiagramQueries, keys.KeyQueries):
             info.context.backend, diagram_id or "", most, include_metrics=bool(include_metrics)
         )
 
+    @strawberry.field(
+        name="executionFiles", description="What a run wrote on a remote executor: [{name, size, sha256}]."
+    )
+    async def execution_files(self, info: Info, execution_id: str) -> JSON:
+        return await transfers.listed(info.context.backend, execution_id)
+
+    @strawberry.field(name="executionFile", description="One of them: {name, content}, in base64.")
+    async def execution_file(self, info: Info, execution_id: str, name: str) -> JSON:
+        return await transfers.read(info.context.backend, execution_id, name)
+
     @strawberry.field(name="compileDiagram", description="Checks a diagram and stores nothing.")
     async def compile_diagram(
-        self, info: Info, source: str, path: str | None = None, format: DiagramFormatGraphQL | None = None
+        self,
+        info: Info,
+        source: str,
+        path: str | None = None,
+        format: DiagramFormatGraphQL | None = None,
+        uploads: JSON | None = None,
     ) -> JSON:
         executor = info.context.backend.executor
-        request = executor_pb2.CompileRequest(source=submit.source(source, path, format))
+        sent = transfers.to_pb(uploads)
+        request = executor_pb2.CompileRequest(source=submit.source(source, path, format), uploads=sent)
         return submit.compiled(await executor.write(executor.rpc.Compile, request))
 
     @strawberry.field(name="healthCheck", description="{status, timestamp, checks, version}")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from dipeo_gateway import transfers
 from dipeo_gateway.types import DiagramFormatGraphQL, ExecuteDiagramInput
 from dipeo_kit import errors, ids
 from dipeo_protos.diagram.v1 import diagram_pb2
@@ -44,6 +45,7 @@ def submit_request(
         origin=origin,
         principal=principal,
         idempotency_key=idempotency_key,
+        uploads=transfers.to_pb(asked.uploads),
     )
 
 
@@ -213,6 +215,8 @@ def _diagnostic(it: diagram_pb2.Diagnostic) -> dict[str, Any]:
 
 
 def compiled(response: executor_pb2.CompileResponse) -> dict[str, Any]:
+    if response.HasField("wanted"):
+        return {"valid": False, "errors": [], "warnings": [], "wanted": transfers.wanted(response.wanted)}
     found = diagnostics(response.diagnostics)
     size = {"node_count": response.node_count, "edge_count": response.edge_count} if response.valid else {}
     return {

@@ -171,7 +171,7 @@ class Store(store_pb2_grpc.StoreServiceServicer):
 
 
 class Executor(executor_pb2_grpc.ExecutorServiceServicer):
-    """Finds fault with diagrams that contain "invalid", breaks on those that contain "crash"."""
+    """Finds fault with diagrams that contain "invalid", breaks on those with "crash", wants a file for "remote"."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -201,6 +201,8 @@ class Executor(executor_pb2_grpc.ExecutorServiceServicer):
         self.submitted.append(request)
         if "crash" in request.source.text:
             raise RuntimeError("password=hunter2 in the driver")
+        if "remote" in request.source.text and not request.uploads.files:
+            return executor_pb2.SubmitResponse(wanted=executor_pb2.Wanted(names=["data/in.csv"]))
         if "invalid" in request.source.text:
             return executor_pb2.SubmitResponse(diagnostics=diagnostics(request.source.text))
         meaning = hashlib.sha256(request.source.SerializeToString() + request.variables_json).hexdigest()
