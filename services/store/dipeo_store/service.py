@@ -35,14 +35,14 @@ class StoreService(ContentService):
         super().__init__(backend, safe)
         self._sessions, self._watchers = sessions, watchers
         self._clock, self._heartbeat_s, self._lost_s = clock, heartbeat_s, lost_s
-        self._appending: set[asyncio.Task[object]] = set()
+        self._waiting: set[asyncio.Task[object]] = set()  # append streams with nothing to do
         self._stopping = False
 
     def stop(self) -> None:
         """End the append streams, which would stay open for ever; a writer that missed its answer asks again."""
         super().stop()
         self._stopping = True
-        for task in self._appending:
+        for task in self._waiting:
             task.cancel()
 
     # --- executions ---
@@ -89,22 +89,28 @@ class StoreService(ContentService):
         self, request_iterator: AsyncIterator[pb.AppendRequest], context: Context
     ) -> AsyncIterator[pb.AppendResponse]:
         """One request at a time and so in order; what a writer sends meanwhile waits in its stream (decision 47)."""
+        requests = aiter(request_iterator)
+        while (request := await self._next(requests)) is not None:
+            started_ns = time.time_ns()
+            response = await self._append(request)
+            observed.appended(request, response, started_ns)
+            yield response
+
+    async def _next(self, requests: AsyncIterator[pb.AppendRequest]) -> pb.AppendRequest | None:
+        """None at the end. Raises Unavailable when the store stops: only a stream that waits may be interrupted."""
         task = asyncio.current_task()
         assert task
-        self._appending.add(task)
+        self._waiting.add(task)
         try:
-            async for request in request_iterator:
-                started_ns = time.time_ns()
-                response = await self._append(request)
-                observed.appended(request, response, started_ns)
-                yield response
+            if not self._stopping:
+                return await anext(requests, None)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
             task.uncancel()
-            raise Unavailable("the store is stopping; append to the next one") from None
         finally:
-            self._appending.discard(task)
+            self._waiting.discard(task)
+        raise Unavailable("the store is stopping; append to the next one")
 
     async def _append(self, request: pb.AppendRequest) -> pb.AppendResponse:
         appends = wire.appends_from_pb(request)

