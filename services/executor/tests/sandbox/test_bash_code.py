@@ -55,5 +55,5 @@ async def test_an_input_too_large_for_the_environment_is_named(workers, job):
 
 
 async def test_output_too_large_for_an_arrow_fails_naming_the_size(workers, job):
-    with pytest.raises(NodeError, match="the value is 2,000,000 bytes"):
-        await workers.run_bash(job("head -c 2000000 /dev/zero"))
+    with pytest.raises(NodeError, match="the value is 9,000,000 bytes"):
+        await workers.run_bash(job("head -c 9000000 /dev/zero"))
