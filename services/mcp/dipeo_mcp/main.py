@@ -84,10 +84,10 @@ async def running(
 
 async def stdio(given: Settings, *, catalogue: Catalogue | None = None) -> None:
     """The service on standard input and output, for one client, until it closes its end. Logs go to stderr."""
-    async with service.serving(given, catalogue=catalogue) as served:
+    # first of all: from then on nothing but the protocol reaches standard output
+    async with stdio_server() as (read, write), service.serving(given, catalogue=catalogue) as served:
         built = server.build(served)
-        async with stdio_server() as (read, write):
-            await built.run(read, write, built.create_initialization_options())
+        await built.run(read, write, built.create_initialization_options())
 
 
 def _tunnel_plan(given: Settings, gate: Gate) -> "Plan | None":

@@ -161,7 +161,7 @@ async def _keep(plan: Plan, config: PyngrokConfig, address: Address, state: Stat
 
 
 async def _open(plan: Plan, config: PyngrokConfig, address: Address) -> str:
-    """The public URL. Raises Failed, after `start_s` at the latest: reading from a silent agent has no end of its own."""
+    """The public URL. Raises Failed, after `start_s` at the latest: pyngrok would wait for a silent agent for ever."""
     work = asyncio.create_task(asyncio.to_thread(_connect, plan, config, address.port))
     try:
         async with asyncio.timeout(plan.start_s):

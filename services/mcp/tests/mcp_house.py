@@ -189,7 +189,7 @@ async def client(
 async def stdio(place: Place, era: str = MODERN, *, log: Any = sys.stderr, **how: Any) -> AsyncIterator[Client]:
     """A real SDK client of a child process that serves over standard input and output."""
     child = str(Path(__file__).parent / "stdio_child.py")
-    words = ["-W", "error", child, place.addresses["store"], place.addresses["executor"], str(place.house.base)]
+    words = [child, place.addresses["store"], place.addresses["executor"], str(place.house.base)]
     parameters = StdioServerParameters(command=sys.executable, args=words)
     async with Client(stdio_client(parameters, errlog=log), mode=era, cache=None, **how) as connected:
         yield connected

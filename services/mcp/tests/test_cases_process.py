@@ -1,0 +1,127 @@
+"""Conformance cases C38, C39 and C44 of spec/mcp.md §6: the process itself, what is behind it, and many at once."""
+
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import mcp_types as types
+import pytest
+from house import House
+from mcp.shared.exceptions import MCPError
+from mcp_house import DIAGRAMS, HELLO, MODERN, Held, client, place, publish, serving, stdio, text_of
+
+from dipeo_executor import main as executor_main
+from dipeo_mcp.limits import Limits
+from dipeo_store import main as store_main
+
+
+async def test_case_38_what_is_printed_never_reaches_the_client(tmp_path: Path):
+    """The child prints and warns all the time, and a call that is refused leaves the stream intact."""
+    async with place(tmp_path) as there, stdio(there) as connected:
+        with pytest.raises(MCPError):
+            await connected.call_tool("no_such_tool", {})
+        assert (await connected.call_tool("diagram_hello", {})).structured_content["success"]
+
+
+async def test_case_38_the_end_of_input_ends_the_process_and_its_run(tmp_path: Path):
+    async with place(tmp_path) as there:
+        child = str(Path(__file__).parent / "stdio_child.py")
+        words = [child, there.addresses["store"], there.addresses["executor"], str(tmp_path)]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdin and process.stdout
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "progressToken": 1,
+        }
+        call = {"name": "diagram_slow", "arguments": {}, "_meta": meta}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+        process.stdin.write((json.dumps(body) + "\n").encode())
+        first = json.loads(await process.stdout.readline())
+        assert first["method"] == "notifications/progress"
+        execution_id = (await there.executions())[0].execution_id
+        process.stdin.close()
+        async with asyncio.timeout(2):
+            assert await process.wait() == 0
+        assert await there.ended(execution_id, within_s=3) == "aborted"
+
+
+@pytest.fixture
+def sockets() -> Iterator[str]:
+    """A folder whose name is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="dipeo") as folder:
+        yield folder
+
+
+@asynccontextmanager
+async def behind_it(base: Path, sockets: str) -> AsyncIterator[House]:
+    """A store and an executor at addresses that a later pair can have again."""
+    store, executor = f"unix:{sockets}/store.sock", f"unix:{sockets}/executor.sock"
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            store_main.running(store_main.Settings(url=f"sqlite:///{base}/state.db", listen=store))
+        )
+        await stack.enter_async_context(
+            executor_main.running(executor_main.Settings(listen=executor, store=store, base_dir=base))
+        )
+        yield House(base, None, None, store)  # type: ignore[arg-type]  # nobody asks these stubs
+
+
+async def test_case_39_a_backend_that_is_down_is_told_and_comes_back(tmp_path: Path, sockets: str):
+    for name, text in DIAGRAMS.items():
+        publish(tmp_path, name, text)
+    behind = Held()
+    home = await behind.open(behind_it(tmp_path, sockets))
+    async with (
+        serving(home, admin_port=0) as there,
+        client(there.url, MODERN) as connected,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{there.running.admin_port}") as admin,
+    ):
+        assert (await admin.get("/ready")).status_code == 200
+        before = [tool.name for tool in (await connected.list_tools()).tools]
+        await behind.close()
+        answer = await connected.call_tool("diagram_hello", {})
+        assert answer.is_error
+        assert answer.structured_content["error"]["code"] == "backend_unavailable"
+        assert "unix:" not in text_of(answer) and str(tmp_path) not in text_of(answer)
+        assert (await admin.get("/ready")).status_code == 503
+        assert [tool.name for tool in (await connected.list_tools()).tools] == before
+        assert (await admin.get("/metrics")).status_code == 200
+        again = Held()
+        await again.open(behind_it(tmp_path, sockets))
+        async with asyncio.timeout(10):
+            while (await admin.get("/ready")).status_code != 200:  # noqa: ASYNC110  # channels look again by themselves
+                await asyncio.sleep(0.05)
+        assert (await connected.call_tool("diagram_hello", {})).structured_content["success"]
+        await again.close()
+
+
+async def test_case_44_fifty_runs_at_once(tmp_path: Path):
+    limits = Limits(runs_total=1000, starts_per_min=10_000)
+    diagrams = {"hello": HELLO}
+    took: list[float] = []
+    async with (
+        place(tmp_path, limits=limits, max_concurrent_runs=1000, diagrams=diagrams) as there,
+        client(there.url, MODERN) as connected,
+    ):
+
+        async def one(number: int) -> types.CallToolResult:
+            began = time.perf_counter()
+            answer = await connected.call_tool("diagram_hello", {"name": str(number)})
+            took.append(time.perf_counter() - began)
+            return answer
+
+        await one(0)
+        answers = await asyncio.gather(*(one(number) for number in range(50)))
+    results = [answer.structured_content["result"] for answer in answers]
+    assert results == [f"Hello, {number}!" for number in range(50)]
+    assert statistics.quantiles(took, n=20)[-1] < 10  # a shared machine; benchmarks/mcp.py says what is usual
