@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from os import getpid
 from pathlib import Path
 from random import SystemRandom
-from typing import Any, cast
+from typing import Any
 
 from dipeo_executor import observed, values, wire
 from dipeo_executor import options as run_options
 from dipeo_executor.bundle import Bundle
 from dipeo_executor.compiler import compile_bundle
+from dipeo_executor.compute import Cluster
 from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.state import State, apply, new_state
 from dipeo_executor.errors import AppendRefused, StoreLost
@@ -49,6 +50,7 @@ class House:
     sandbox: Sandbox
     workspaces: Workspaces | None  # None = runs work in the project itself
     sandbox_of: Callable[[Path], Sandbox]
+    cluster: Cluster | None  # None = code runs here
     http: Outgoing
     models: Models
     prices: Prices
@@ -141,10 +143,8 @@ class Executions:
 
     def _tools(self, execution_id: str, program: Program, options: Options, workspace: Path | None) -> Tools:
         house = self.house
-        files, workers = house.files, cast(RunWorkers, house.sandbox.workers(execution_id))
-        if workspace is not None:
-            files = ProjectFiles(workspace)
-            workers = OwnSandbox(lambda: house.sandbox_of(workspace), execution_id, house.sandbox.slots)
+        files = house.files if workspace is None else ProjectFiles(workspace)
+        workers = self._workers(execution_id, workspace)
         if not options.mock_llm:
             # provider SDKs take seconds to import: begun now, in a thread, before the first call needs them
             asyncio.get_running_loop().run_in_executor(None, house.models.preload, list(program.persons.values()))
@@ -152,6 +152,14 @@ class Executions:
             house.journal, files, workers, house.models, house.prices, house.http,
             EXECUTOR, house.trace_content,
         )  # fmt: skip
+
+    def _workers(self, execution_id: str, workspace: Path | None) -> RunWorkers:
+        house = self.house
+        if house.cluster is not None:
+            return house.cluster.workers(execution_id, workspace)
+        if workspace is not None:
+            return OwnSandbox(lambda: house.sandbox_of(workspace), execution_id, house.sandbox.slots)
+        return house.sandbox.workers(execution_id)
 
     async def _drive(self, run: Run, first: Sequence[ev.Event], parent: str) -> None:
         """The boundary around a run: whatever happens inside, the journal gets an end or somebody else the run."""

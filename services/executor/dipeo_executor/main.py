@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from dipeo_executor.compute import connected
 from dipeo_executor.executions import Executions, House
 from dipeo_executor.files import ProjectFiles
 from dipeo_executor.http import Outgoing
@@ -50,6 +51,7 @@ class Settings(ServiceSettings):
     code_cgroup: str = ""  # cgroup v2 folder that hands on memory and pids; "" = the executor's own, if it does
     code_run_memory_mib: int = Field(default=4096, ge=128)  # of all workers of a run, where there is a cgroup
     code_run_processes: int = Field(default=512, ge=8)
+    compute: str = Field(default="", validation_alias="DIPEO_COMPUTE")  # dask://host:port; "" = code runs here
     capacity: int = Field(default=500, ge=1)  # executions at a time; the rest wait in the store's queue (decision 38)
     store_lost_s: float = Field(default=20.0, gt=0)  # without a store for so long, runs are dropped
     model_timeout_s: float = Field(default=300.0, gt=0)  # of one model call
@@ -89,6 +91,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             return Sandbox(folder, python=settings.python, node=settings.node, limits=limits, access=access)
 
         sandbox = await stack.enter_async_context(sandbox_of(base))
+        cluster = await stack.enter_async_context(connected(settings.compute, base)) if settings.compute else None
         channel = await stack.enter_async_context(rpc.open_channel(settings.store))
         store: store_pb2_grpc.StoreServiceAsyncStub = store_pb2_grpc.StoreServiceStub(channel)
         journal = await stack.enter_async_context(open_journal(store, give_up_s=settings.store_lost_s))
@@ -107,7 +110,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         content = env.get(genai.CAPTURE_VARIABLE, "").lower() == "true"
         prices = load_prices(settings.prices_file)
         house = House(
-            store, journal, ProjectFiles(base), sandbox, workspaces, sandbox_of, http, models, prices,
+            store, journal, ProjectFiles(base), sandbox, workspaces, sandbox_of, cluster, http, models, prices,
             settings.capacity, content,
         )  # fmt: skip
         executions = Executions(house)
