@@ -98,6 +98,11 @@ class House:
             store_pb2.PostSignalRequest(execution_id=execution_id, signal_id=signal_id, abort=abort),
         )
 
+    async def retry(self, execution_id: str, from_node: str = "") -> str:
+        """The id of the new execution."""
+        request = executor_pb2.RetryRequest(execution_id=execution_id, from_node=from_node)
+        return (await rpc.call(self.executor.Retry, request)).execution_id
+
     async def answer(self, execution_id: str, node: str, response: str) -> store_pb2.Interaction:
         request = store_pb2.AnswerInteractionRequest(execution_id=execution_id, node_id=node, response=response)
         return (await rpc.call(self.store.AnswerInteraction, request)).interaction

@@ -5,7 +5,7 @@ the same batch sent again: appends are idempotent by event id.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from dipeo_protos.store.v1 import events_pb2, store_pb2, store_pb2_grpc
 
 log = logs.get(__name__)
 
+MESSAGE_BYTES = 16 * 1024 * 1024  # of one message, unless a single event has more
 RECONNECT_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -50,17 +51,19 @@ class Journal:
 
         Raises AppendRefused (FENCED, SEQ_MISMATCH, TERMINAL …), StoreLost when no store answers for too long.
         """
-        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        append = store_pb2.ExecutionAppend(
-            execution_id=execution_id,
-            fence=fence,
-            expected_seq=expected_seq,
-            events=events,
-            trace_parent=trace_parent,
-        )
-        self._waiting.append(_Waiting(append, done))
-        self._arrived.set()
-        return await done
+        for part in parts(events):  # more than one only where values are very large
+            done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            append = store_pb2.ExecutionAppend(
+                execution_id=execution_id,
+                fence=fence,
+                expected_seq=expected_seq,
+                events=part,
+                trace_parent=trace_parent,
+            )
+            self._waiting.append(_Waiting(append, done))
+            self._arrived.set()
+            expected_seq = await done
+        return expected_seq
 
     async def give_up(self, execution_id: str, *, fence: int, expected_seq: int, message: str) -> None:
         """End a run that a mistake of ours broke: failed, with code internal. Never raises DipeoError."""
@@ -78,9 +81,21 @@ class Journal:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            batch, self._waiting = self._waiting, []
+            batch = self._batch()
             if batch:
                 stream = await self._deliver(stream, batch)
+
+    def _batch(self) -> list[_Waiting]:
+        """All that waits, as far as it fits into one message."""
+        size, count = 0, 0
+        for waiting in self._waiting:
+            size += waiting.append.ByteSize()
+            if count and size > MESSAGE_BYTES:
+                self._arrived.set()  # the rest is the next batch
+                break
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
 
     async def _deliver(self, stream: Any, batch: list[_Waiting]) -> Any:
         request = store_pb2.AppendRequest(appends=[waiting.append for waiting in batch])
@@ -107,6 +122,17 @@ class Journal:
                 return None
             await asyncio.sleep(RECONNECT_S[min(tries, len(RECONNECT_S) - 1)])
             tries += 1
+
+
+def parts(events: Sequence[events_pb2.Event]) -> Iterator[Sequence[events_pb2.Event]]:
+    """The events in order, in parts that fit one message; usually they are one."""
+    start, size = 0, 0
+    for index, event in enumerate(events):
+        size += event.ByteSize()
+        if size > MESSAGE_BYTES and index > start:
+            yield events[start:index]
+            start, size = index, event.ByteSize()
+    yield events[start:]
 
 
 def _settle(batch: list[_Waiting], response: store_pb2.AppendResponse) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-MAX_BYTES = 1024 * 1024  # one value inline, until blobs exist
+MAX_BYTES = 8 * 1024 * 1024  # one value; the store keeps large ones as blobs
 MAX_DEPTH = 200  # below the 254 at which orjson gives up
 _LONG_DIGITS = re.compile(rb"\d{19}")
 

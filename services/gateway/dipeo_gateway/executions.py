@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ import strawberry
 from dipeo_gateway import wire
 from dipeo_gateway.backend import Backend
 from dipeo_gateway.types import ExecutionStateType, LLMUsageType, Status
+from dipeo_kit import errors, rpc
+from dipeo_protos.store.v1 import content_pb2
 from dipeo_protos.store.v1 import store_pb2 as pb
 
 # Fields that cost more than the execution's own row.
@@ -22,7 +25,9 @@ FROM_INTERACTIONS = frozenset({"pending_interactions"})
 FROM_MESSAGES = frozenset({"conversation"})
 
 MAX_ENVELOPE_BYTES = 256 * 1024
+MAX_OUTPUTS_BYTES = 16 * 1024 * 1024  # of values that are too large for an envelope, in `outputs`
 PAGE = 1000
+NOTHING: Mapping[str, Any] = {}
 MAX_SEARCHED = 10_000  # rows read to find those that fit
 MAX_LISTED_IN_DETAIL = 8  # executions read at a time when a list asks for costly fields
 
@@ -37,7 +42,8 @@ async def fetch(backend: Backend, execution_id: str, wanted: AbstractSet[str]) -
     response = await backend.store.read(backend.store.rpc.GetExecution, request)
     state = summary(response.execution)
     if wanted & FROM_RUNS:
-        add_runs(state, response.node_runs)
+        large = await large_outputs(backend, response.node_runs) if "outputs" in wanted else {}
+        add_runs(state, response.node_runs, large)
     if wanted & FROM_INTERACTIONS:
         state.pending_interactions = [interaction(one) for one in response.interactions if one.status == "open"]
     if wanted & FROM_MESSAGES:
@@ -141,8 +147,11 @@ def summary(execution: pb.Execution) -> ExecutionStateType:
     )
 
 
-def add_runs(state: ExecutionStateType, runs: Iterable[pb.NodeRun]) -> None:
-    """Fill what is derived from node runs, which come in start order; skipped nodes were never run."""
+def add_runs(state: ExecutionStateType, runs: Iterable[pb.NodeRun], large: Mapping[str, Any] = NOTHING) -> None:
+    """Fill what is derived from node runs, which come in start order; skipped nodes were never run.
+
+    `large`: see large_outputs.
+    """
     ran = [run for run in runs if run.status != pb.NODE_RUN_STATUS_SKIPPED]
     paths = label_paths(ran)
     state.executed_nodes = list(dict.fromkeys(run.node_id for run in ran))
@@ -152,7 +161,8 @@ def add_runs(state: ExecutionStateType, runs: Iterable[pb.NodeRun]) -> None:
     completed = [run for run in ran if run.status == pb.NODE_RUN_STATUS_COMPLETED]
     state.node_outputs = {run.node_id: envelope(state.id, run) for run in completed}
     state.exec_counts = dict(Counter(run.node_id for run in completed))
-    state.outputs = {paths[run.node_id]: wire.json_of(run.output_json) for run in ran if run.output_json}
+    last = {run.node_id: run for run in ran if run.output_bytes or run.output_json}
+    state.outputs = {paths[node_id]: large.get(node_id, output(run)) for node_id, run in last.items()}
 
 
 def label_paths(runs: Iterable[pb.NodeRun]) -> dict[str, str]:
@@ -190,7 +200,7 @@ def node_state(run: pb.NodeRun) -> dict[str, Any]:
         "ended_at": wire.time_of(run, "ended_at"),
         "error": error_text(run) or None,
         "llm_usage": usage(run.usage) if run.HasField("usage") else None,
-        "output": wire.json_of(run.output_json),
+        "output": output(run),
         "waiting": run.waiting,
     }
 
@@ -206,10 +216,35 @@ def failed_node(run: pb.NodeRun) -> dict[str, Any]:
     }
 
 
+def output(run: pb.NodeRun) -> Any:
+    """The value; of what is too large only the size (the store then leaves it out)."""
+    size = run.output_bytes or len(run.output_json)
+    return wire.json_of(run.output_json) if size <= MAX_ENVELOPE_BYTES else {"truncated": True, "size": size}
+
+
+async def large_outputs(backend: Backend, runs: Iterable[pb.NodeRun]) -> dict[str, Any]:
+    """Node id → whole value, of the last outputs that are kept as blobs, as long as they fit one answer."""
+    last = {run.node_id: run for run in runs if run.output_bytes}
+    found: dict[str, Any] = {}
+    room = MAX_OUTPUTS_BYTES
+    for node_id, run in last.items():
+        if run.output_bytes <= MAX_ENVELOPE_BYTES or not run.output_blob or run.output_bytes > room:
+            continue
+        with suppress(errors.DataLoss, errors.NotFound):  # its size is told all the same
+            found[node_id] = wire.json_of(await _blob(backend, run.output_blob))
+            room -= run.output_bytes
+    return found
+
+
+async def _blob(backend: Backend, hash_: str) -> bytes:
+    request = content_pb2.GetBlobRequest(hash=hash_)
+    pieces = backend.store.stream(backend.store.rpc.GetBlob(request, metadata=rpc.metadata()))
+    return b"".join([piece.data async for piece in pieces])
+
+
 def envelope(execution_id: str, run: pb.NodeRun) -> dict[str, Any]:
     """The original's envelope around an output (spec/gateway.md §2.1); what is too large is named, not sent."""
-    size = len(run.output_json)
-    body = wire.json_of(run.output_json) if size <= MAX_ENVELOPE_BYTES else {"truncated": True, "size": size}
+    body = output(run)
     text = isinstance(body, str)
     return {
         "envelope_format": True,

@@ -27,7 +27,7 @@ from dipeo_kit import errors, ids, inprocess, logs, semconv, telemetry
 log = logs.get(__name__)
 _durations = telemetry.duration(semconv.RPC_DURATION, "Unary calls answered by this service")
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # an event carries up to four values of 8 MiB
 DEFAULT_DEADLINE_S = 30.0
 # Unknown names are ignored by gRPC without a word; test_rpc.py holds this table against what grpcio documents.
 # The server accepts pings as often as the client sends them, else it answers GOAWAY too_many_pings.

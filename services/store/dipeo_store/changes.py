@@ -124,6 +124,33 @@ class Ended(NamedTuple):
     execution: int
 
 
+class ResultKept(NamedTuple):
+    """The result of an execution is a blob."""
+
+    result_blob: str
+    result_bytes: int
+    execution: int
+
+
+class BlobRow(NamedTuple):
+    """Kept once per content, as are its chunks and references."""
+
+    hash: str
+    size: int
+    created_at: int
+
+
+class BlobChunk(NamedTuple):
+    hash: str
+    number: int
+    data: bytes
+
+
+class BlobRef(NamedTuple):
+    execution: int
+    hash: str
+
+
 @dataclass(slots=True)
 class Changes:
     """Rows to write, table by table, in this order."""
@@ -138,6 +165,10 @@ class Changes:
     advanced: list[Advanced] = field(default_factory=list)
     statuses: list[StatusChanged] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
+    results: list[ResultKept] = field(default_factory=list)
+    blobs: list[BlobRow] = field(default_factory=list)
+    chunks: list[BlobChunk] = field(default_factory=list)
+    blob_refs: list[BlobRef] = field(default_factory=list)
 
     def extend(self, other: "Changes") -> None:
         for name in self.__slots__:

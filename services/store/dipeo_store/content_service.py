@@ -1,6 +1,7 @@
-"""The part of dipeo.store.v1.StoreService beside journals: secrets, the catalogue, the overview of executions."""
+"""dipeo.store.v1.StoreService beside journals: blobs, secrets, the catalogue, the overview of executions."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -10,7 +11,7 @@ from grpc import aio
 from dipeo_kit import logs
 from dipeo_kit.errors import BadInput, Forbidden, Unavailable
 from dipeo_protos.store.v1 import content_pb2, store_pb2, store_pb2_grpc
-from dipeo_store import catalog, content_wire, overview, secrets, wire
+from dipeo_store import blobs, catalog, content_wire, overview, secrets, uploads, wire
 from dipeo_store.backends import Backend
 
 Context = aio.ServicerContext[Any, Any]
@@ -51,6 +52,28 @@ class ContentService(store_pb2_grpc.StoreServiceServicer):
                 yield store_pb2.WatchExecutionsResponse(executions=map(wire.summary_to_pb, changed))
             first = False
             await self._pause()
+
+    # --- blobs ---
+
+    async def PutBlob(
+        self, request_iterator: AsyncIterator[content_pb2.PutBlobRequest], context: Context
+    ) -> AsyncIterator[content_pb2.PutBlobResponse]:
+        async with uploads.received(request_iterator) as upload:
+            await self._backend.put_blob(upload.hash, upload.size, upload.chunks)
+        yield content_pb2.PutBlobResponse(hash=upload.hash, size_bytes=upload.size)
+
+    async def GetBlob(
+        self, request: content_pb2.GetBlobRequest, context: Context
+    ) -> AsyncIterator[content_pb2.GetBlobResponse]:
+        hash_ = blobs.checked_hash(request.hash)
+        size, digest, number = await self._backend.blob_size(hash_), hashlib.sha256(), 0
+        yield content_pb2.GetBlobResponse(size_bytes=size)
+        while data := await self._backend.blob_chunk(hash_, number):
+            digest.update(data)
+            yield content_pb2.GetBlobResponse(data=data)
+            number += 1
+        if digest.hexdigest() != hash_:
+            raise blobs.damaged(hash_)
 
     # --- secrets ---
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from dipeo_store import errors
 from dipeo_store.model import TERMINAL, Append, Appended, Event
 
-# Values are at most 1 MiB each (decision 44); one event may carry several: output, alternate, variables, meta.
-MAX_EVENT_BYTES = 4 * 1024 * 1024
+# Values are at most 8 MiB each; one event may carry several: output, alternate, variables, meta.
+MAX_EVENT_BYTES = 33 * 1024 * 1024
 BACKOFF_S = (0, 5, 30, 120, 600)
 
 
@@ -66,10 +66,8 @@ def judge(head: Head, append: Append, known: Mapping[bytes, int]) -> Appended | 
             return Appended(seqs[-1], duplicate=True)
         raise errors.SeqMismatch(head.execution_id, expected_seq=append.expected_seq, head_seq=head.head_seq)
     for event in append.events:
-        if len(event.payload) > MAX_EVENT_BYTES:
-            raise errors.TooLarge(
-                head.execution_id, event.type, size_bytes=len(event.payload), limit_bytes=MAX_EVENT_BYTES
-            )
+        if event.size > MAX_EVENT_BYTES:
+            raise errors.TooLarge(head.execution_id, event.type, size_bytes=event.size, limit_bytes=MAX_EVENT_BYTES)
     return None
 
 

@@ -17,8 +17,18 @@ class Json:
         self.text = text
 
 
+class Blob(NamedTuple):
+    """A large value of an event, kept by its content."""
+
+    key: str  # field of the event's body
+    hash: str  # sha256, hex
+    size: int
+    text: bool  # plain text, not JSON
+    data: bytes | None  # None = it is in the database
+
+
 class Event(NamedTuple):
-    """One entry of a journal. `body` and `payload` say the same: for projections, and as stored."""
+    """One entry of a journal. `body` and `payload` say the same: for projections, and as stored, without `blobs`."""
 
     event_id: bytes  # 16
     type: str  # "node.started"
@@ -26,6 +36,12 @@ class Event(NamedTuple):
     body: Mapping[str, Any]  # JSON fields are Json when fresh from a writer, plain values when read back
     payload: str
     seq: int = 0  # 0 = not journaled yet
+    blobs: tuple[Blob, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of its values, where ever they are kept."""
+        return len(self.payload) + sum(blob.size for blob in self.blobs)
 
     @property
     def node_id(self) -> str:
@@ -122,6 +138,8 @@ class Execution:
     ended_at: int | None
     waiting: bool
     retried_from: str = ""
+    result_blob: str = ""  # hash, instead of result
+    result_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

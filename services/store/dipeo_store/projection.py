@@ -8,14 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from dipeo_store.blobs import chunks
 from dipeo_store.changes import (
     Advanced,
+    BlobChunk,
+    BlobRef,
+    BlobRow,
     Changes,
     Ended,
     EventRow,
     InteractionClosed,
     InteractionOpened,
     MessageRow,
+    ResultKept,
     RunClosed,
     RunOpened,
     SignalConsumed,
@@ -63,6 +68,7 @@ def project(head: Head, events: Sequence[Event], fence: int) -> tuple[Head, tupl
         if rule is None:
             raise _illegal(draft, event, "only the store writes it")
         rule(draft, event)
+        _keep_blobs(draft, event)
         placed.append(event)
         draft.changes.events.append(_event_row(head.execution, event, fence))
     if placed:
@@ -70,6 +76,15 @@ def project(head: Head, events: Sequence[Event], fence: int) -> tuple[Head, tupl
             Advanced(draft.head.head_seq, *draft.spent, draft.done, draft.failed, head.execution)
         )
     return draft.head, tuple(placed), draft.changes
+
+
+def _keep_blobs(draft: _Draft, event: Event) -> None:
+    changes = draft.changes
+    for blob in event.blobs:
+        changes.blob_refs.append(BlobRef(draft.head.execution, blob.hash))
+        if blob.data is not None:
+            changes.blobs.append(BlobRow(blob.hash, blob.size, event.at))
+            changes.chunks += (BlobChunk(blob.hash, number, data) for number, data in enumerate(chunks(blob.data)))
 
 
 def _event_row(execution: int, event: Event, fence: int) -> EventRow:
@@ -101,12 +116,15 @@ def _execution(draft: _Draft, event: Event) -> None:
         return
     draft.head.claimed = False
     body = event.body
+    kept = next((blob for blob in event.blobs if blob.key == "result"), None)
+    if kept:
+        draft.changes.results.append(ResultKept(kept.hash, kept.size, execution))
     draft.changes.ended.append(
         Ended(
             status,
             event.at,
             _error(body),
-            dump(body["result"]) if "result" in body else None,
+            dump(body["result"]) if "result" in body and not kept else None,
             body.get("result_is_error", False),
             dump(body.get("warnings", [])),
             dump(body.get("skipped_node_ids", [])),

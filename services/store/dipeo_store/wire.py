@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from dipeo_kit import ids
 from dipeo_kit.errors import BadInput, DipeoError
 from dipeo_protos.store.v1 import events_pb2, store_pb2
-from dipeo_store import payload
+from dipeo_store import blobs, payload
 from dipeo_store.errors import InvalidEvent, Refused
 from dipeo_store.model import (
     Append,
@@ -30,6 +30,7 @@ from dipeo_store.model import (
 
 PAGE_BYTES = 1024 * 1024  # a message carries about so much, and at least one item
 MAX_RESPONSE_BYTES = 256 * 1024
+MAX_GIVEN_BYTES = 1024 * 1024  # variables and options, which every list reads
 
 Item = TypeVar("Item")
 
@@ -71,7 +72,8 @@ def event_from_pb(pb: events_pb2.Event) -> Event:
     if len(event_id) != 16:
         raise InvalidEvent(f'event id "{pb.event_id}": expected 32 hex digits')
     body = payload.body_of(getattr(pb, field))
-    return Event(event_id, payload.TYPE_OF_FIELD[field], micros(pb.at), body, payload.dump(body))
+    kept, large = blobs.split(body)
+    return Event(event_id, payload.TYPE_OF_FIELD[field], micros(pb.at), body, payload.dump(kept), blobs=large)
 
 
 def event_to_pb(event: Event) -> events_pb2.Event:
@@ -85,11 +87,11 @@ def batches(events: Sequence[Event], *, limit_bytes: int = PAGE_BYTES) -> Iterat
     batch: list[events_pb2.Event] = []
     size = 0
     for event in events:
-        if batch and size + len(event.payload) > limit_bytes:
+        if batch and size + event.size > limit_bytes:
             yield batch
             batch, size = [], 0
         batch.append(event_to_pb(event))
-        size += len(event.payload)
+        size += event.size
     if batch:
         yield batch
 
@@ -126,6 +128,8 @@ def append_result_to_pb(execution_id: str, outcome: Appended | DipeoError) -> st
 def new_execution_from_pb(pb: store_pb2.CreateExecutionRequest, *, at: int) -> NewExecution:
     """Raises BadInput."""
     checked_id(pb.execution_id)
+    if (size := len(pb.variables_json) + len(pb.options_json)) > MAX_GIVEN_BYTES:
+        raise BadInput(f"variables and options have {size} bytes; at most {MAX_GIVEN_BYTES} are allowed")
     source_hash = hashlib.sha256(pb.source).hexdigest()
     body = payload.body_of(
         events_pb2.ExecutionCreated(
@@ -183,6 +187,7 @@ def execution_to_pb(execution: Execution) -> store_pb2.Execution:
         waiting=execution.waiting,
         warnings=execution.warnings,
         retried_from=execution.retried_from,
+        result_bytes=execution.result_bytes or len(execution.result or ""),
     )
 
 
@@ -210,6 +215,8 @@ def node_run_to_pb(run: NodeRun) -> store_pb2.NodeRun:
         error = error_to_pb(outcome.get("error", {}))
     elif run.ended_by == "node.retrying":
         error = events_pb2.Error(type="Retried", message=outcome.get("reason", ""), code="retried")
+    output = payload.json_bytes(outcome["output"]) if "output" in outcome else b""
+    kept = next((blob for blob in blobs.refs(outcome) if blob.key == "output"), None)
     return store_pb2.NodeRun(
         node_id=run.node_id,
         label=run.label,
@@ -223,11 +230,13 @@ def node_run_to_pb(run: NodeRun) -> store_pb2.NodeRun:
         usage=_usage_to_pb(run.usage),
         model=run.model,
         person_id=run.person_id,
-        output_json=payload.json_bytes(outcome["output"]) if "output" in outcome else b"",
+        output_json=output,
         meta_json=payload.json_bytes(outcome["meta"]) if "meta" in outcome else b"",
         error=error,
         handled=run.ended_by == "node.failed" and bool(outcome.get("port")),
         start_seq=run.start_seq,
+        output_bytes=kept.size if kept else len(output),
+        output_blob=kept.hash if kept else "",
     )
 
 

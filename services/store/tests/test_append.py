@@ -108,7 +108,7 @@ async def test_an_event_beyond_the_limit_is_refused_and_a_value_of_one_mebibyte_
         mebibyte = b'"' + b"x" * (1024 * 1024 - 2) + b'"'
         await store.append(work, started("a"), started("b"))
         assert not (await store.append(work, completed("a", output=mebibyte))).reason
-        assert (await store.append(work, completed("b", output=b"[" + b",".join([mebibyte] * 5) + b"]"))).reason == (
+        assert (await store.append(work, completed("b", output=b"[" + b",".join([mebibyte] * 34) + b"]"))).reason == (
             "TOO_LARGE"
         )
         assert (await store.journal(work.execution_id))[-1].node_completed.output_json == mebibyte

@@ -1,5 +1,6 @@
 """What a database keeps beside journals: secrets, the catalogue of diagrams; and the overview of executions."""
 
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from dipeo_store.model import CatalogEntry, Execution, SealedSecret
@@ -14,6 +15,16 @@ class Content(Protocol):
         """Executions (of one diagram, "" = all) that have not ended, or ended since `seen_us` (None = only the former),
         oldest first, at most 2000; and the time to ask with next, a little before now because commits take a while.
         """
+
+    async def put_blob(self, hash_: str, size: int, chunks: Callable[[], Iterable[bytes]]) -> None:
+        """Nothing happens when it is there. `chunks` gives them again when asked again;
+        they have blobs.CHUNK_BYTES each but the last."""
+
+    async def blob_size(self, hash_: str) -> int:
+        """Raises UnknownBlob."""
+
+    async def blob_chunk(self, hash_: str, number: int) -> bytes:
+        """b"" beyond the last."""
 
     async def put_secret(self, sealed: SealedSecret) -> SealedSecret:
         """Insert, or replace the one of that id, its created_at kept. Raises AlreadyExists: the label is another's."""

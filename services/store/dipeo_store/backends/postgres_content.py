@@ -1,6 +1,6 @@
-"""Secrets, catalogue and overview on Postgres."""
+"""Blobs, secrets, catalogue and overview on Postgres."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
@@ -37,6 +37,15 @@ class PostgresContent:
     async def overview(self: _Access, diagram_id: str, *, seen_us: int | None) -> tuple[list[Execution], int]:
         return await self._read(_overview, diagram_id, seen_us)
 
+    async def put_blob(self: _Access, hash_: str, size: int, chunks: Callable[[], Iterable[bytes]]) -> None:
+        await self._operate(_put_blob, hash_, size, chunks)
+
+    async def blob_size(self: _Access, hash_: str) -> int:
+        return await self._read(_blob_size, hash_)
+
+    async def blob_chunk(self: _Access, hash_: str, number: int) -> bytes:
+        return await self._read(_blob_chunk, hash_, number)
+
     async def put_secret(self: _Access, sealed: SealedSecret) -> SealedSecret:
         return await self._operate(_put_secret, sealed)
 
@@ -63,6 +72,36 @@ class PostgresContent:
 
     async def catalog_changes(self: _Access, after: int, *, limit: int) -> list[CatalogEntry]:
         return await self._read(_catalog_changes, after, limit)
+
+
+# --- blobs -----------------------------------------------------------------------------------------------------------
+
+
+async def _put_blob(tx: Transaction, hash_: str, size: int, chunks: Callable[[], Iterable[bytes]]) -> None:
+    new = await tx.db.fetchval(
+        "INSERT INTO blobs (hash, size, created_at) VALUES ($1, $2, now_us()) ON CONFLICT DO NOTHING RETURNING true",
+        hash_,
+        size,
+    )
+    for number, data in enumerate(chunks()) if new else ():  # one by one: together they may be too much for a message
+        await tx.db.execute("INSERT INTO blob_chunks (hash, number, data) VALUES ($1, $2, $3)", hash_, number, data)
+
+
+async def _blob_size(db: "asyncpg.Connection", hash_: str) -> int:
+    size: int | None = await db.fetchval("SELECT size FROM blobs WHERE hash = $1", hash_)
+    if size is None:
+        raise errors.UnknownBlob(f"no blob {hash_}")
+    return size
+
+
+async def _blob_chunk(db: "asyncpg.Connection", hash_: str, number: int) -> bytes:
+    data: bytes | None = await db.fetchval(
+        "SELECT data FROM blob_chunks WHERE hash = $1 AND number = $2", hash_, number
+    )
+    return data or b""
+
+
+# --- sessions and the overview ---------------------------------------------------------------------------------------
 
 
 async def _session_alive(db: "asyncpg.Connection", session_id: str) -> bool:

@@ -1,11 +1,13 @@
 """Queries on Postgres. Each statement sees one moment; what must fit together is one statement."""
 
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 
-from dipeo_store import errors
+from dipeo_store import blobs, errors
 from dipeo_store.backends.rows import EXECUTION, INTERACTION, NODE_RUN, execution_of, node_run_of
 from dipeo_store.model import (
     TERMINAL,
@@ -22,13 +24,18 @@ from dipeo_store.model import (
 from dipeo_store.payload import load
 
 PAGE_BYTES = 1024 * 1024
+PROJECTED = ("message.", "interaction.")  # events whose rows have their texts
 
 
 async def execution(db: asyncpg.Connection, execution_id: str) -> Execution:
     row = await db.fetchrow(f"{EXECUTION} WHERE e.execution_id = $1", execution_id)
     if row is None:
         raise errors.UnknownExecution(execution_id)
-    return execution_of(row)
+    found = execution_of(row)
+    if not found.result_blob:
+        return found
+    values = await blob_values(db, {found.result_blob})
+    return replace(found, result=values[found.result_blob].decode())
 
 
 async def run_of(db: asyncpg.Connection, execution_id: str) -> int:
@@ -74,7 +81,9 @@ async def executions(
 async def node_runs(db: asyncpg.Connection, execution_id: str) -> list[NodeRun]:
     """In start order, skipped ones last."""
     sql = f"{NODE_RUN} WHERE n.execution = $1 ORDER BY n.status = 'skipped', n.start_seq, n.id"
-    return [node_run_of(row) for row in await db.fetch(sql, await run_of(db, execution_id))]
+    runs = [node_run_of(row) for row in await db.fetch(sql, await run_of(db, execution_id))]
+    values = await blob_values(db, blobs.shown(runs))
+    return [replace(run, outcome=blobs.filled(run.outcome, values)) for run in runs]
 
 
 async def interactions(db: asyncpg.Connection, execution_id: str, open_only: bool) -> list[Interaction]:
@@ -114,8 +123,20 @@ async def journal(db: asyncpg.Connection, execution_id: str, after_seq: int, lim
     if not rows:
         raise errors.UnknownExecution(execution_id)
     status, head_seq = rows[0][:2]
-    events = [Event(row[2], row[3], row[4], load(row[5]), row[5], row[6]) for row in rows if row[2] is not None]
-    return JournalPage(tuple(events), head_seq, status in TERMINAL)
+    events = (Event(row[2], row[3], row[4], load(row[5]), row[5], row[6]) for row in rows if row[2] is not None)
+    page = blobs.page(events, PAGE_BYTES)
+    values = await blob_values(db, blobs.needed(page))
+    return JournalPage(tuple(blobs.with_values(page, values)), head_seq, status in TERMINAL)
+
+
+async def blob_values(db: asyncpg.Connection, hashes: set[str]) -> dict[str, bytes]:
+    """Raises Tampered."""
+    if not hashes:
+        return {}
+    rows = await db.fetch(
+        "SELECT hash, data FROM blob_chunks WHERE hash = ANY ($1::text[]) ORDER BY hash, number", list(hashes)
+    )
+    return blobs.joined(((row[0], row[1]) for row in rows), hashes)
 
 
 async def recovery(db: asyncpg.Connection, execution_id: str, fence: int) -> Recovery:
@@ -160,7 +181,10 @@ async def events_before(db: asyncpg.Connection, run: int, seq: int) -> list[Even
         run,
         seq,
     )
-    return [Event(event_id, type_, at, load(payload), payload, seq) for event_id, type_, at, payload, seq in rows]
+    events = [Event(event_id, type_, at, load(payload), payload, seq) for event_id, type_, at, payload, seq in rows]
+    named = blobs.page(events, sys.maxsize)
+    values = await blob_values(db, blobs.needed(event for event in named if event.type.startswith(PROJECTED)))
+    return blobs.with_values(named, values)
 
 
 async def next_due_s(db: asyncpg.Connection) -> float | None:

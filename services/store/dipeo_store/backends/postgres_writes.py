@@ -18,12 +18,16 @@ from dipeo_store import errors
 from dipeo_store.backends.postgres_database import LOST_A_RACE, ROW_REFUSED, Database
 from dipeo_store.changes import (
     Advanced,
+    BlobChunk,
+    BlobRef,
+    BlobRow,
     Changes,
     Ended,
     EventRow,
     InteractionClosed,
     InteractionOpened,
     MessageRow,
+    ResultKept,
     RunClosed,
     RunOpened,
     SignalConsumed,
@@ -87,6 +91,10 @@ _STATEMENTS = {
         "id=execution",
         **{name: f"new.{name}::json" for name in ("error", "result", "warnings", "skipped_node_ids")},
     ),
+    "results": _update("executions", ResultKept, "id=execution"),
+    "blobs": f"{_insert('blobs', BlobRow)} ON CONFLICT DO NOTHING",
+    "chunks": f"{_insert('blob_chunks', BlobChunk)} ON CONFLICT DO NOTHING",
+    "blob_refs": f"{_insert('blob_refs', BlobRef)} ON CONFLICT DO NOTHING",
 }
 _ENDED = "unnest($1::bigint[], $2::bigint[]) AS new (ended_at, execution)"
 _AT_THE_END = (

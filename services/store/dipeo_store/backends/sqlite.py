@@ -203,7 +203,7 @@ class SqliteBackend(SqliteContent):
     def _keep_wal_short(self, units: Sequence[Unit], committed: Committed) -> None:
         """Checkpoints beside the writer, by an estimate of what was written: about a page more than each event."""
         events = [event for published in committed.published for event in published.events]
-        self._written += PAGE_BYTES * (len(units) + len(events)) + sum(len(event.payload) for event in events)
+        self._written += PAGE_BYTES * (len(units) + len(events)) + sum(event.size for event in events)
         if self._written > CHECKPOINT_BYTES:
             self._written = 0
             self._background.submit(self._checkpoint)

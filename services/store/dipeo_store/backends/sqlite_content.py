@@ -1,7 +1,7 @@
 """Secrets, catalogue and overview on SQLite."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from dipeo_kit.errors import AlreadyExists
@@ -37,6 +37,15 @@ class SqliteContent:
     async def overview(self: _Access, diagram_id: str, *, seen_us: int | None) -> tuple[list[Execution], int]:
         now = self._clock()
         return await self._read(_overview, diagram_id, seen_us), now - COMMIT_US
+
+    async def put_blob(self: _Access, hash_: str, size: int, chunks: Callable[[], Iterable[bytes]]) -> None:
+        await self._operate(_put_blob, hash_, size, chunks)
+
+    async def blob_size(self: _Access, hash_: str) -> int:
+        return await self._read(_blob_size, hash_)
+
+    async def blob_chunk(self: _Access, hash_: str, number: int) -> bytes:
+        return await self._read(_blob_chunk, hash_, number)
 
     async def put_secret(self: _Access, sealed: SealedSecret) -> SealedSecret:
         return await self._operate(_put_secret, sealed)
@@ -83,6 +92,28 @@ def _overview(db: sqlite3.Connection, diagram_id: str, seen_us: int | None) -> l
         for row in db.execute(f"{EXECUTION} WHERE {condition}{of_diagram} LIMIT {MAX_OVERVIEW}", (*values, *parameters))
     ]
     return sorted(map(execution_of, rows), key=lambda each: (each.created_at, each.id))[:MAX_OVERVIEW]
+
+
+# --- blobs -----------------------------------------------------------------------------------------------------------
+
+
+def _put_blob(tx: Transaction, hash_: str, size: int, chunks: Callable[[], Iterable[bytes]]) -> None:
+    new = tx.db.execute("INSERT OR IGNORE INTO blobs (hash, size, created_at) VALUES (?, ?, ?)", (hash_, size, tx.now))
+    if new.rowcount:
+        rows = ((hash_, number, data) for number, data in enumerate(chunks()))
+        tx.db.executemany("INSERT INTO blob_chunks (hash, number, data) VALUES (?, ?, ?)", rows)
+
+
+def _blob_size(db: sqlite3.Connection, hash_: str) -> int:
+    row = db.execute("SELECT size FROM blobs WHERE hash = ?", (hash_,)).fetchone()
+    if row is None:
+        raise errors.UnknownBlob(f"no blob {hash_}")
+    return int(row[0])
+
+
+def _blob_chunk(db: sqlite3.Connection, hash_: str, number: int) -> bytes:
+    row = db.execute("SELECT data FROM blob_chunks WHERE hash = ? AND number = ?", (hash_, number)).fetchone()
+    return row[0] if row else b""
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """Queries on SQLite: each takes a connection inside a read transaction, so that what it returns fits together."""
 
 import sqlite3
+import sys
+from dataclasses import replace
 
-from dipeo_store import errors
+from dipeo_store import blobs, errors
 from dipeo_store.backends.rows import EXECUTION, INTERACTION, NODE_RUN, execution_of, node_run_of
 from dipeo_store.model import (
     TERMINAL,
@@ -19,13 +21,17 @@ from dipeo_store.model import (
 from dipeo_store.payload import load
 
 PAGE_BYTES = 1024 * 1024
+PROJECTED = ("message.", "interaction.")  # events whose rows have their texts
 
 
 def execution(db: sqlite3.Connection, execution_id: str) -> Execution:
     row = db.execute(f"{EXECUTION} WHERE e.execution_id = ?", (execution_id,)).fetchone()
     if row is None:
         raise errors.UnknownExecution(execution_id)
-    return execution_of(row)
+    found = execution_of(row)
+    if not found.result_blob:
+        return found
+    return replace(found, result=blob_values(db, {found.result_blob})[found.result_blob].decode())
 
 
 def run_of(db: sqlite3.Connection, execution_id: str) -> tuple[int, str, int]:
@@ -74,7 +80,9 @@ def node_runs(db: sqlite3.Connection, execution_id: str) -> list[NodeRun]:
         f"{NODE_RUN} WHERE n.execution = ? ORDER BY n.status = 'skipped', n.start_seq, n.id",
         (run_of(db, execution_id)[0],),
     )
-    return [node_run_of(row) for row in rows]
+    runs = [node_run_of(row) for row in rows]
+    values = blob_values(db, blobs.shown(runs))
+    return [replace(run, outcome=blobs.filled(run.outcome, values)) for run in runs]
 
 
 def interactions(db: sqlite3.Connection, execution_id: str, open_only: bool) -> list[Interaction]:
@@ -99,14 +107,9 @@ def journal(db: sqlite3.Connection, execution_id: str, after_seq: int, limit: in
         "SELECT event_id, type, at, payload, seq FROM transitions WHERE execution = ? AND seq > ? ORDER BY seq LIMIT ?",
         (run, after_seq, limit),
     )
-    events: list[Event] = []
-    size = 0
-    for event_id, type_, at, payload, seq in rows:
-        size += len(payload)
-        if events and size > PAGE_BYTES:
-            break
-        events.append(Event(event_id, type_, at, load(payload), payload, seq))
-    return JournalPage(tuple(events), head_seq, status in TERMINAL)
+    events = (Event(event_id, type_, at, load(payload), payload, seq) for event_id, type_, at, payload, seq in rows)
+    page = blobs.page(events, PAGE_BYTES)
+    return JournalPage(tuple(_complete(db, page)), head_seq, status in TERMINAL)
 
 
 def events_before(db: sqlite3.Connection, run: int, seq: int) -> list[Event]:
@@ -114,7 +117,24 @@ def events_before(db: sqlite3.Connection, run: int, seq: int) -> list[Event]:
         "SELECT event_id, type, at, payload, seq FROM transitions WHERE execution = ? AND seq < ? ORDER BY seq",
         (run, seq),
     )
-    return [Event(event_id, type_, at, load(payload), payload, seq) for event_id, type_, at, payload, seq in rows]
+    events = [Event(event_id, type_, at, load(payload), payload, seq) for event_id, type_, at, payload, seq in rows]
+    named = blobs.page(events, sys.maxsize)
+    values = blob_values(db, blobs.needed(event for event in named if event.type.startswith(PROJECTED)))
+    return blobs.with_values(named, values)
+
+
+def _complete(db: sqlite3.Connection, events: list[Event]) -> list[Event]:
+    return blobs.with_values(events, blob_values(db, blobs.needed(events)))
+
+
+def blob_values(db: sqlite3.Connection, hashes: set[str]) -> dict[str, bytes]:
+    """Raises Tampered."""
+    parts = (
+        (hash_, data)
+        for hash_ in hashes
+        for (data,) in db.execute("SELECT data FROM blob_chunks WHERE hash = ? ORDER BY number", (hash_,))
+    )
+    return blobs.joined(parts, hashes)
 
 
 def recovery(db: sqlite3.Connection, execution_id: str, fence: int) -> Recovery:

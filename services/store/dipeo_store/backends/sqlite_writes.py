@@ -47,6 +47,10 @@ _STATEMENTS = {
     "ended": """
         UPDATE executions SET status = ?, ended_at = ?, error = ?, result = ?, result_is_error = ?, warnings = ?,
           skipped_node_ids = ? WHERE id = ?""",
+    "results": "UPDATE executions SET result_blob = ?, result_bytes = ? WHERE id = ?",
+    "blobs": "INSERT OR IGNORE INTO blobs (hash, size, created_at) VALUES (?, ?, ?)",
+    "chunks": "INSERT OR IGNORE INTO blob_chunks (hash, number, data) VALUES (?, ?, ?)",
+    "blob_refs": "INSERT OR IGNORE INTO blob_refs (execution, hash) VALUES (?, ?)",
 }
 _AT_THE_END = (
     "UPDATE node_runs SET status = 'aborted', ended_at = ? WHERE execution = ? AND status = 'running'",
