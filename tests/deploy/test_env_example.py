@@ -43,8 +43,8 @@ def test_every_variable_of_a_service_is_explained_with_its_default(service: str)
             assert float(written[variable]) == default, variable
         elif isinstance(default, tuple):
             assert written[variable] == ",".join(default), variable
-        elif isinstance(default, str):
-            assert written[variable] == default, variable
+        elif isinstance(default, str | Path):
+            assert written[variable] == str(default), variable
         else:
             assert written[variable] == "", variable
 
