@@ -78,6 +78,8 @@ class Flow:
         while True:
             while failure is None and (index := self._next()) is not None:
                 if self.counts[index].started >= MAX_RUNS:
+                    if tasks:
+                        break
                     raise Stopped(f'node "{self.steps[index].label}" has run {MAX_RUNS} times')
                 inputs = self._take(index)
                 self.busy.add(index)
