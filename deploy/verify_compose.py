@@ -1,7 +1,7 @@
 """Build every image, start the house with docker compose, and check that nothing is lost: `make verify-compose`.
 
 Three examples run through the composed gateway; then every container is killed in turn during a run; then a hundred
-runs are in flight while every service is restarted. Skips where no Docker engine answers. BASE_IMAGE and
+runs are in flight while every service is restarted; then a Dask cluster runs the code. Skips where no Docker engine answers. BASE_IMAGE and
 POSTGRES_IMAGE choose other base images; what it starts has names of its own and is removed at the end.
 """
 
@@ -27,6 +27,7 @@ SERVICES = ("gateway", "mcp", "executor", "store", "postgres")
 EXAMPLES = {
     "hello": ("run", "hello.light.yaml", "--mock-llm"),
     "branch_and_merge": ("run", "branch_and_merge.light.yaml", "-i", "amount:=40"),
+    "csv_pipeline": ("run", "csv_pipeline.light.yaml"),
     "debate": ("run", "debate.light.yaml", "--mock-llm"),
 }
 STEPS, STEP_S = 12, 0.5
@@ -115,7 +116,7 @@ def composed() -> Iterator[House]:
             print(house.compose("logs", "--tail", "30"), file=sys.stderr)
             raise
         finally:
-            house.compose("down", "--volumes", "--timeout", "5")
+            house.compose("--profile", "dask", "down", "--volumes", "--timeout", "5")
 
 
 def free_port() -> int:
@@ -138,6 +139,7 @@ def main() -> int:
         for service in SERVICES:
             killed_during_a_run(house, service)
         restarted_under_load(house)
+        computed_by_dask(house)
     print("nothing was lost")
     return 0
 
@@ -182,6 +184,15 @@ def restarted_under_load(house: House) -> None:
 def answered(house: House, execution_id: str) -> None:
     wait_for(lambda: bool(house.results(execution_id).get("pending_prompts")), f"the question of {execution_id}")
     house.dipeo("answer", execution_id, "n2", "yes")
+
+
+def computed_by_dask(house: House) -> None:
+    """The same run with its code on a Dask cluster beside."""
+    house.environment["DIPEO_COMPUTE"] = "dask://scheduler:8786"
+    house.compose("--profile", "dask", "up", "--detach", "--wait", "--no-build")
+    seconds = timed("code on a Dask cluster", lambda: ended(house, house.begin("chain.light.yaml")))
+    check(seconds >= STEPS * STEP_S, "the steps took less than their time")
+    check("Registered to" in house.compose("--profile", "dask", "logs", "worker"), "no worker of Dask joined")
 
 
 def completed(events: list[dict[str, Any]]) -> set[str]:
