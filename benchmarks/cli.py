@@ -62,6 +62,7 @@ def main(rounds: int) -> None:
             "dipeo --help": lambda: bench.dipeo("--help"),
             "dipeo --version": lambda: bench.dipeo("--version"),
             "dipeo ps (warm)": lambda: bench.dipeo("ps"),
+            "dipeo complete-line, live ids (warm)": lambda: bench.dipeo("complete-line", "dipeo results exec_"),
             "dipeo run hello (warm)": lambda: bench.dipeo(*hello),
             "dipeo run hello (cold)": lambda: bench.cold(*hello),
         }
@@ -81,6 +82,7 @@ def main(rounds: int) -> None:
         ("dipeo --help", "import typer", 1.5),
         ("dipeo --version", "import typer", 1.5),
         ("dipeo ps (warm)", "import typer, httpx2", 2),
+        ("dipeo complete-line, live ids (warm)", "import typer", 2),
         ("dipeo run hello (warm)", "import typer, httpx2", 4),
         ("dipeo run hello (cold)", "import fastapi, strawberry, grpc", 4),
     ):

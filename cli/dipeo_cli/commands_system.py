@@ -62,6 +62,42 @@ def init(context: typer.Context, as_json: AsJson = False) -> int:
     return project.init(context.obj, as_json=as_json)
 
 
+@app.command(rich_help_panel=SYSTEM)
+def doctor(context: typer.Context, as_json: AsJson = False) -> int:
+    """Look for what could keep a run from working here."""
+    from dipeo_cli import doctor
+
+    return doctor.doctor(context.obj, as_json=as_json)
+
+
+@app.command(rich_help_panel=SYSTEM)
+def completion(shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")]) -> int:
+    """Print a script: source <(dipeo completion bash)."""
+    from dipeo_cli import completion
+
+    return completion.script(shell)
+
+
+@app.command("complete-line", hidden=True)
+def complete_line(context: typer.Context, line: str) -> int:
+    from dipeo_cli import completion
+
+    return completion.complete(context.find_root().command, line)
+
+
+@app.command("help", rich_help_panel=SYSTEM)
+def help_(
+    context: typer.Context,
+    topic: Annotated[
+        str, typer.Argument(metavar="[TOPIC]", help="formats, inputs, exit-codes, environment, or a command.")
+    ] = "",
+) -> int:
+    """Explain a topic, or a command."""
+    from dipeo_cli import helping
+
+    return helping.help(context.find_root(), topic)
+
+
 config_app = typer.Typer(help="Show or change settings.")
 app.add_typer(config_app, name="config", rich_help_panel=SYSTEM)
 

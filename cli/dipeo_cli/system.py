@@ -63,17 +63,27 @@ def serve(config: Config, *, host: str, port: int | None) -> int:
 
 
 def version(config: Config, *, as_json: bool) -> int:
-    known = stack.described(config.layout())
-    if as_json:
-        document: dict[str, Any] = {
-            "version": __version__,
-            "python": ".".join(map(str, sys.version_info[:3])),
-            "stack_version": known.version if known else None,
-        }
-        output.document(document)
-    else:
+    """With --json also that of the gateway, if one answers; nothing is started for the question."""
+    if not as_json:
         output.answer(f"dipeo {__version__}")
+        return 0
+    found = stack.status(config)
+    server = found.get("version") if found["running"] else None
+    known = stack.described(config.layout())
+    document: dict[str, Any] = {
+        "version": __version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "stack_version": known.version if known else None,
+        "gateway": {"url": found["url"], "version": server} if server else None,
+        "compatible": None if server is None else _fits(str(server)),
+    }
+    output.document(document)
     return 0
+
+
+def _fits(server: str) -> bool:
+    """Same major and minor version: what the wire contracts promise to keep."""
+    return server.split(".")[:2] == __version__.split(".")[:2]
 
 
 def _local_only(config: Config, command: str) -> None:

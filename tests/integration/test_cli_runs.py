@@ -159,3 +159,20 @@ def test_a_new_diagram_runs_as_it_is(house: Any, template: str) -> None:
     assert house("run", name, "--mock-llm", "--no-interactive").code == 0
     assert house("new", f"first_{template}").code == 1
     assert house("new", "x", "--template", "nothing").code == 2
+
+
+def test_completion_knows_the_runs_and_nodes_of_a_live_stack(house: Any) -> None:
+    execution_id = house("run", "ok", "--name", "for the shell", "--json").json["session_id"]
+    offered = house("complete-line", f"dipeo results {execution_id[:12]}").out
+    assert f"{execution_id}\tcompleted for the shell\n" in offered
+    assert house("complete-line", f"dipeo logs {execution_id} --node C").out == "Calc\tcode_job\n"
+    assert "Calc\tcode_job\n" in house("complete-line", "dipeo logs @last --node ").out
+
+
+def test_doctor_of_a_running_stack(house: Any) -> None:
+    house("up")
+    found = {check["name"]: check for check in house("doctor", "--json").json["checks"]}
+    assert found["stack"]["state"] == "ok" and str(house.stack_pid()) in found["stack"]["found"]
+    assert found["store"]["found"].endswith("in use") or "no runs yet" in found["store"]["found"]
+    version = house("version", "--json").json
+    assert version["compatible"] is True and version["gateway"]["version"] == version["version"]
