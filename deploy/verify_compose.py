@@ -1,8 +1,8 @@
 """Build every image, start the house with docker compose, and check that nothing is lost: `make verify-compose`.
 
-Three examples run through the composed gateway; then every container is killed in turn during a run; then a hundred
-runs are in flight while every service is restarted; then a Dask cluster runs the code. Skips where no Docker engine answers. BASE_IMAGE and
-POSTGRES_IMAGE choose other base images; what it starts has names of its own and is removed at the end.
+Examples run through the composed gateway; then every container is killed in turn during a run; then a hundred runs are
+in flight while every service is restarted; then a Dask cluster runs the code. Skips where no Docker engine answers.
+BASE_IMAGE and POSTGRES_IMAGE choose other base images; what it starts has names of its own and is removed at the end.
 """
 
 import json
@@ -25,10 +25,10 @@ ROOT = Path(__file__).parent.parent
 PROJECT = "dipeo-verify"
 SERVICES = ("gateway", "mcp", "executor", "store", "postgres")
 EXAMPLES = {
-    "hello": ("run", "hello.light.yaml", "--mock-llm"),
-    "branch_and_merge": ("run", "branch_and_merge.light.yaml", "-i", "amount:=40"),
-    "csv_pipeline": ("run", "csv_pipeline.light.yaml"),
-    "debate": ("run", "debate.light.yaml", "--mock-llm"),
+    "hello": ("run", "examples/hello.light.yaml", "--mock-llm"),
+    "branch_and_merge": ("run", "examples/branch_and_merge.light.yaml", "-i", "amount:=40"),
+    "csv_pipeline": ("run", "examples/csv_pipeline.light.yaml"),
+    "debate": ("run", "examples/debate.light.yaml", "--mock-llm"),
 }
 STEPS, STEP_S = 12, 0.5
 LOAD = 100
@@ -91,7 +91,7 @@ def composed() -> Iterator[House]:
     """The house, built, up and healthy; gone at the end with all it kept."""
     with tempfile.TemporaryDirectory(prefix="dipeo-verify-") as name:
         folder = Path(name)
-        shutil.copytree(ROOT / "examples", folder, dirs_exist_ok=True)
+        shutil.copytree(ROOT / "examples", folder / "examples")
         subprocess.run([ROOT / "deploy/make_secrets.sh", folder / "secrets"], check=True, stdout=subprocess.DEVNULL)
         port, mcp_port = free_port(), free_port()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DIPEO_")}
