@@ -89,10 +89,10 @@ def graph(
     readable: Readable = False,
 ) -> int:
     """Draw a diagram."""
-    from dipeo_cli import figures
+    from dipeo_cli import describe
 
     format = diagram_format(light, native, readable)
-    return figures.graph(context.obj, diagram, picture=picture, format=format, to=to)
+    return describe.graph(context.obj, diagram, picture=picture, format=format, to=to)
 
 
 @app.command(rich_help_panel=AUTHOR)
@@ -105,10 +105,10 @@ def stats(
     as_json: AsJson = False,
 ) -> int:
     """Count what a diagram consists of."""
-    from dipeo_cli import figures
+    from dipeo_cli import describe
 
     format = diagram_format(light, native, readable)
-    return figures.stats(context.obj, diagram, format=format, as_json=as_json)
+    return describe.stats(context.obj, diagram, format=format, as_json=as_json)
 
 
 @app.command(rich_help_panel=AUTHOR)
@@ -150,9 +150,9 @@ def nodes(
     as_json: AsJson = False,
 ) -> int:
     """Show the node types and their properties."""
-    from dipeo_cli import figures
+    from dipeo_cli import describe
 
-    return figures.nodes(context.obj, type, as_json=as_json)
+    return describe.nodes(context.obj, type, as_json=as_json)
 
 
 @app.command(rich_help_panel=AUTHOR)
@@ -161,6 +161,6 @@ def schema(
     to: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Default: stdout.")] = "-",
 ) -> int:
     """Print the JSON Schema of light diagrams, for editors."""
-    from dipeo_cli import figures
+    from dipeo_cli import describe
 
-    return figures.schema(context.obj, to=to)
+    return describe.schema(context.obj, to=to)
