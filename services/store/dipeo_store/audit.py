@@ -1,8 +1,10 @@
 """Do the projections say what the journal says? And if not: make them anew. Pure; the SQL is the backends'. (§16.9)"""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dipeo_store import blobs
 from dipeo_store.changes import (
     Advanced,
     Changes,
@@ -24,6 +26,7 @@ Row = Mapping[str, Any]
 
 COUNTERS = tuple(name for name in Advanced._fields if name not in ("head_seq", "execution"))
 _ENDING = tuple(name for name in Ended._fields if name not in ("status", "execution"))
+_RESULT = ("result_blob", "result_bytes")
 _JSON = frozenset({"error", "result", "warnings", "skipped_node_ids", "payload"})
 _RUN_KEY = ("node_id", "iteration", "attempt")
 _RUN = tuple(dict.fromkeys((*RunOpened._fields, *RunClosed._fields)))
@@ -31,7 +34,7 @@ _INTERACTION = tuple(dict.fromkeys((*InteractionOpened._fields, *InteractionClos
 
 # what a snapshot is read with; {run} is the placeholder of executions.id
 QUERIES = {
-    "execution": f"SELECT status, head_seq, started_at, {', '.join((*COUNTERS, *_ENDING))} FROM executions"
+    "execution": f"SELECT status, head_seq, started_at, {', '.join((*COUNTERS, *_ENDING, *_RESULT))} FROM executions"
     " WHERE id = {run}",
     "events": "SELECT event_id, type, at, payload, seq FROM transitions WHERE execution = {run} ORDER BY seq",
     "runs": f"SELECT {', '.join(_RUN)} FROM node_runs WHERE execution = {{run}}",
@@ -39,11 +42,14 @@ QUERIES = {
     "interactions": f"SELECT {', '.join(_INTERACTION)} FROM interactions WHERE execution = {{run}}",
     "signals": "SELECT signal_id, kind, payload, created_at, consumed_seq FROM signals WHERE execution = {run}",
     "work": "SELECT fence FROM work WHERE execution = {run}",
+    "chunks": "SELECT c.hash, c.data FROM blob_refs r JOIN blob_chunks c ON c.hash = r.hash WHERE r.execution = {run}"
+    " ORDER BY c.hash, c.number",
 }
 # back to how event 1 left it; {run} as above
 RESET = (
     "UPDATE executions SET status = 'pending', head_seq = 1, started_at = NULL, ended_at = NULL, error = NULL,"
-    " result = NULL, result_is_error = {false}, warnings = '[]', skipped_node_ids = '[]', "
+    " result = NULL, result_blob = NULL, result_bytes = 0, result_is_error = {false}, warnings = '[]',"
+    " skipped_node_ids = '[]', "
     + ", ".join(f"{name} = 0" for name in COUNTERS)
     + " WHERE id = {run}",
     "DELETE FROM node_runs WHERE execution = {run}",
@@ -63,15 +69,25 @@ class Snapshot(NamedTuple):
     interactions: Sequence[Row]
     signals: Sequence[Row]
     work: Sequence[Row]
+    damaged: Sequence[str]  # hashes of values that are missing or are not what was put
 
     @classmethod
     def of(cls, rows: Mapping[str, Sequence[Row]]) -> "Snapshot":
-        events = [
-            Event(row["event_id"], row["type"], row["at"], load(row["payload"]), row["payload"], row["seq"])
-            for row in rows["events"]
-        ]
-        plain = {name: found for name, found in rows.items() if name not in ("execution", "events")}
-        return cls(execution=rows["execution"][0], events=events, **plain)
+        events = blobs.page(
+            (
+                Event(row["event_id"], row["type"], row["at"], load(row["payload"]), row["payload"], row["seq"])
+                for row in rows["events"]
+            ),
+            limit_bytes=sys.maxsize,
+        )
+        values = blobs.sound((row["hash"], row["data"]) for row in rows["chunks"])
+        plain = {name: found for name, found in rows.items() if name not in ("execution", "events", "chunks")}
+        return cls(
+            execution=rows["execution"][0],
+            events=blobs.with_values(events, values),
+            damaged=sorted(blobs.needed(events) - values.keys()),
+            **plain,
+        )
 
 
 def replayed(run: int, execution_id: str, events: Sequence[Event]) -> Changes:
@@ -80,11 +96,20 @@ def replayed(run: int, execution_id: str, events: Sequence[Event]) -> Changes:
     return project(head, events[1:], fence=0)[2]
 
 
+def rebuildable(found: Snapshot) -> Sequence[Event]:
+    """The journal to rebuild from. Raises Tampered: what is lost would be lost in the tables too."""
+    if found.damaged:
+        raise blobs.damaged(found.damaged[0])
+    return found.events
+
+
 def problems(run: int, execution_id: str, found: Snapshot) -> list[str]:
     """Sentences, none when all is well."""
     seqs = [event.seq for event in found.events]
     if seqs != list(range(1, len(seqs) + 1)) or not seqs:
         return [f"{execution_id}: the seqs of its journal are not 1 to {len(seqs)} without a gap"]
+    if found.damaged:
+        return [f"{execution_id}: a value of its journal is damaged or missing (blob {it})" for it in found.damaged]
     ends = [event.seq for event in found.events if ends_execution(event)]
     if len(ends) > 1 or (ends and ends[0] != seqs[-1]):
         return [f"{execution_id}: terminal events at {ends}; there may be one, the last"]
@@ -116,12 +141,15 @@ def _key(row: Row, names: Sequence[str]) -> str:
 
 def _execution(changes: Changes) -> dict[str, Row]:
     row: dict[str, Any] = {"status": "pending", "head_seq": 1, "started_at": None} | dict.fromkeys(COUNTERS, 0)
+    row |= {"result_blob": None, "result_bytes": 0}
     for advanced in changes.advanced:
         row |= {name: row[name] + getattr(advanced, name) for name in COUNTERS} | {"head_seq": advanced.head_seq}
     for status in changes.statuses:
         row |= _status(status, row)
     for ended in changes.ended:
         row |= {name: getattr(ended, name) for name in ("status", *_ENDING)}
+    for kept in changes.results:
+        row |= {name: getattr(kept, name) for name in _RESULT}
     return {"": row}
 
 

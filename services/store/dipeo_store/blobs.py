@@ -92,14 +92,20 @@ def shown(runs: Sequence[NodeRun]) -> set[str]:
     return chosen
 
 
-def joined(parts: Iterable[tuple[str, bytes]], wanted: Iterable[str]) -> dict[str, bytes]:
-    """Whole values out of their chunks (hash, data), which come in order. Raises Tampered."""
-    pieces: dict[str, list[bytes]] = {hash_: [] for hash_ in wanted}
+def sound(parts: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Whole values out of their chunks (hash, data), which come in order; without those that are damaged."""
+    pieces: dict[str, list[bytes]] = {}
     for hash_, data in parts:
-        pieces[hash_].append(data)
+        pieces.setdefault(hash_, []).append(data)
     values = {hash_: b"".join(data) for hash_, data in pieces.items()}
-    for hash_, data in values.items():
-        if hash_of(data) != hash_:
+    return {hash_: data for hash_, data in values.items() if hash_of(data) == hash_}
+
+
+def joined(parts: Iterable[tuple[str, bytes]], wanted: Iterable[str]) -> dict[str, bytes]:
+    """The same. Raises Tampered unless all that is wanted is there and sound."""
+    values = sound(parts)
+    for hash_ in wanted:
+        if hash_ not in values:
             raise damaged(hash_)
     return values
 

@@ -7,7 +7,7 @@ import pytest
 from store_client import Store, completed, event, started
 
 from dipeo_kit import ids
-from dipeo_kit.errors import NotFound
+from dipeo_kit.errors import DataLoss, NotFound
 from dipeo_protos.store.v1 import events_pb2 as ev
 from dipeo_store import admin
 from dipeo_store.main import Settings
@@ -20,6 +20,9 @@ async def _a_bit_of_everything(store: Store) -> str:
         question, unasked = ids.new_hex(), ids.new_hex()
         usage = ev.TokenUsage(input=3, output=2, cached=1)
         await store.append(work, started("a"), completed("a", usage=usage), started("b"))
+        large = b'"' + b"v" * 9000 + b'"'
+        await store.append(work, started("large"), completed("large", output=large))
+        await store.append(work, event("message_appended", message_id=ids.new_hex(), person_id="p", content="l" * 9000))
         await store.append(
             work,
             event("message_appended", message_id=ids.new_hex(), person_id="p", content="tea \0?"),
@@ -34,7 +37,8 @@ async def _a_bit_of_everything(store: Store) -> str:
         for end in ("completed", "failed", "aborted", "maxiter_reached"):
             other = await store.running(session)
             await store.append(other, started("x"), event("node_skipped", node_id="y"))
-            await store.append(other, event(f"execution_{end}"))
+            result = {"result_json": large} if end == "completed" else {}
+            await store.append(other, event(f"execution_{end}", **result))
         await store.create()
         await store.abort((await store.create()).execution.execution_id)
         return work.execution_id
@@ -69,7 +73,7 @@ async def test_what_the_store_wrote_verifies_while_it_runs(store: Store, setting
         ("UPDATE executions SET status = 'pending'", "status is 'pending', the journal says 'running'"),
         ("UPDATE node_runs SET status = 'aborted' WHERE node_id = 'a'", "a/0/1: status is 'aborted'"),
         ("DELETE FROM node_runs WHERE node_id = 'b'", "node_runs b/0/2: is missing"),
-        ("DELETE FROM messages", "messages 6: is missing"),
+        ("DELETE FROM messages WHERE seq > 8", "messages 9: is missing"),
         ("UPDATE interactions SET response = 'no'", "response is 'no', the journal says 'yes'"),
         ("DELETE FROM work", "has not ended, and work says otherwise"),
     ],
@@ -84,6 +88,16 @@ async def test_every_damage_to_a_projection_is_named_and_rebuilt(store: Store, s
     assert any(said in line for line in found) and all(execution_id in line for line in found), found
     assert await admin.run("rebuild", settings, execution_id) == 0
     assert await _verify(settings, capsys) == []
+
+
+async def test_a_damaged_value_is_named_and_nothing_is_rebuilt_from_it(store: Store, settings, capsys):
+    execution_id = await _a_bit_of_everything(store)
+    await store.stop()
+    await _change(settings, "DELETE FROM blob_chunks")
+    found = await _verify(settings, capsys)
+    assert any(execution_id in line and "damaged or missing" in line for line in found)
+    with pytest.raises(DataLoss):
+        await admin.run("rebuild", settings, execution_id)
 
 
 async def test_a_gap_in_the_journal_is_named(store: Store, settings, capsys):

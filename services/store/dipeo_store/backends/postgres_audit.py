@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from dipeo_store.audit import QUERIES, RESET, Snapshot, answers, replayed
+from dipeo_store.audit import QUERIES, RESET, Snapshot, answers, rebuildable, replayed
 from dipeo_store.backends.postgres_database import Access, connect, translated
 from dipeo_store.backends.postgres_writes import Transaction
 
@@ -30,10 +30,10 @@ async def snapshot(db: "asyncpg.Connection", run: int) -> Snapshot:
 
 
 async def rebuild(tx: Transaction, execution_id: str) -> None:
-    """Raises UnknownExecution, IllegalTransition, Terminal."""
+    """Raises UnknownExecution, IllegalTransition, Terminal, Tampered."""
     run = (await tx.head(execution_id)).execution
     before = await snapshot(tx.db, run)
-    tx.changes = replayed(run, execution_id, before.events)
+    tx.changes = replayed(run, execution_id, rebuildable(before))
     tx.changes.events.clear()
     if not before.work:  # the one of an execution that has not ended; flush removes it if it has
         await tx.db.execute(

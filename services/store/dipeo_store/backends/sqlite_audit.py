@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dipeo_store import errors
-from dipeo_store.audit import QUERIES, RESET, Snapshot, answers, replayed
+from dipeo_store.audit import QUERIES, RESET, Snapshot, answers, rebuildable, replayed
 from dipeo_store.backends.sqlite_writes import Transaction
 
 
@@ -35,10 +35,10 @@ def snapshot(db: sqlite3.Connection, run: int) -> Snapshot:
 
 
 def rebuild(tx: Transaction, execution_id: str) -> None:
-    """Raises UnknownExecution, IllegalTransition, Terminal."""
+    """Raises UnknownExecution, IllegalTransition, Terminal, Tampered."""
     run = tx.head(execution_id).execution
     before = snapshot(tx.db, run)
-    tx.changes = replayed(run, execution_id, before.events)
+    tx.changes = replayed(run, execution_id, rebuildable(before))
     tx.changes.events.clear()
     if not before.work:  # the one of an execution that has not ended; flush removes it if it has
         (fence,) = tx.db.execute("SELECT max(fence) + 1 FROM transitions WHERE execution = ?", (run,)).fetchone()
