@@ -205,7 +205,7 @@ class Message(_message.Message):
     def __init__(self, message_id: _Optional[str] = ..., node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., person_id: _Optional[str] = ..., from_id: _Optional[str] = ..., to_id: _Optional[str] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., token_count: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreateExecutionRequest(_message.Message):
-    __slots__ = ("execution_id", "diagram_id", "diagram_name", "source", "variables_json", "options_json", "origin", "principal", "trace_parent", "idempotency_key", "idempotency_hash", "session_id", "fork")
+    __slots__ = ("execution_id", "diagram_id", "diagram_name", "source", "variables_json", "options_json", "origin", "principal", "trace_parent", "idempotency_key", "idempotency_hash", "session_id", "timeout_s", "fork")
     EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     DIAGRAM_ID_FIELD_NUMBER: _ClassVar[int]
     DIAGRAM_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -218,6 +218,7 @@ class CreateExecutionRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_HASH_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     FORK_FIELD_NUMBER: _ClassVar[int]
     execution_id: str
     diagram_id: str
@@ -231,8 +232,9 @@ class CreateExecutionRequest(_message.Message):
     idempotency_key: str
     idempotency_hash: str
     session_id: str
+    timeout_s: float
     fork: Fork
-    def __init__(self, execution_id: _Optional[str] = ..., diagram_id: _Optional[str] = ..., diagram_name: _Optional[str] = ..., source: _Optional[bytes] = ..., variables_json: _Optional[bytes] = ..., options_json: _Optional[bytes] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., trace_parent: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., idempotency_hash: _Optional[str] = ..., session_id: _Optional[str] = ..., fork: _Optional[_Union[Fork, _Mapping]] = ...) -> None: ...
+    def __init__(self, execution_id: _Optional[str] = ..., diagram_id: _Optional[str] = ..., diagram_name: _Optional[str] = ..., source: _Optional[bytes] = ..., variables_json: _Optional[bytes] = ..., options_json: _Optional[bytes] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., trace_parent: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., idempotency_hash: _Optional[str] = ..., session_id: _Optional[str] = ..., timeout_s: _Optional[float] = ..., fork: _Optional[_Union[Fork, _Mapping]] = ...) -> None: ...
 
 class Fork(_message.Message):
     __slots__ = ("execution_id", "before_seq")
