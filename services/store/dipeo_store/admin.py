@@ -46,7 +46,7 @@ async def _migrate(settings: "Settings") -> None:
         names = ", ".join(f"{each.version:04} {each.name}" for each in applied)
         print(f"applied: {names or 'nothing, the schema is up to date'}")
     else:
-        async with open_sqlite(settings.file, publish=lambda _: None, clock=_now, max_attempts=settings.max_attempts):
+        async with open_sqlite(settings.file, publish=lambda _: None, clock=_now, hand_over=settings.hand_over):
             print(f"{settings.file} is up to date")
 
 
@@ -85,7 +85,7 @@ async def _rebuild(settings: "Settings", execution_id: str) -> None:
             await postgres_audit.rebuild(Transaction(db), execution_id)
     else:
         async with open_sqlite(
-            settings.file, publish=lambda _: None, clock=_now, max_attempts=settings.max_attempts
+            settings.file, publish=lambda _: None, clock=_now, hand_over=settings.hand_over
         ) as backend:
             await backend.rebuild(execution_id)
 

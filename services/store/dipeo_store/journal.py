@@ -5,7 +5,7 @@ What they change is decided in projection.py; the SQL that reads a Head and writ
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dipeo_store import errors
 from dipeo_store.model import TERMINAL, Append, Appended, Event
@@ -109,9 +109,26 @@ def changes_control(execution_id: str, last: str | None, kind: str) -> bool:
     return kind != last
 
 
-def backoff_us(losses: int) -> int:
-    """How long an execution waits after its holder was lost for the n-th time in a row. (§16.6)"""
-    return BACKOFF_S[min(losses, len(BACKOFF_S)) - 1] * 1_000_000
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """What becomes of an execution whose holder was lost. (§16.6)"""
+
+    max_attempts: int = 5  # holders lost in a row before it is given up
+    backoff_s: tuple[float, ...] = BACKOFF_S
+
+    def losses(self, before: int, *, progressed: bool) -> int:
+        """In a row: a holder that got something done shows that the execution is not what kills its holders."""
+        return 1 if progressed else before + 1
+
+    def wait_us(self, losses: int) -> int:
+        return int(self.backoff_s[min(losses, len(self.backoff_s)) - 1] * 1_000_000)
+
+    def exhausted(self, losses: int) -> dict[str, Any] | None:
+        """Body of the `execution.failed` that ends it; None while it is tried again."""
+        if losses < self.max_attempts:
+            return None
+        message = f"{losses} executors in a row were lost while they ran this execution; it is not tried again"
+        return {"error": {"type": "RecoveryExhausted", "message": message, "code": "recovery_exhausted"}}
 
 
 def ends_execution(event: Event) -> bool:

@@ -18,6 +18,7 @@ from dipeo_protos.store.v1 import store_pb2_grpc
 from dipeo_store import admin
 from dipeo_store.backends import Backend, Clock, SharedBackend
 from dipeo_store.backends.sqlite import open_sqlite
+from dipeo_store.journal import BACKOFF_S, HandOver
 from dipeo_store.peers import Peers
 from dipeo_store.secrets import Safe, master_key
 from dipeo_store.service import NAME, StoreService
@@ -43,6 +44,7 @@ class Settings(ServiceSettings):
     heartbeat_s: float = Field(5, gt=0)
     lost_s: float = Field(20, gt=0)  # without a heartbeat for so long an executor is lost
     max_attempts: int = Field(5, ge=1)  # executors lost in a row before an execution is given up
+    backoff_s: tuple[float, ...] = Field(BACKOFF_S, min_length=1)  # wait after the 1st, 2nd, … of them; as JSON: [0, 5]
     watch_queue: int = Field(1000, ge=1)  # events a slow reader may be behind
     grace_s: float = Field(5, ge=0)  # for running calls at a stop
     log_level: str = "INFO"
@@ -85,6 +87,10 @@ class Settings(ServiceSettings):
             return Safe(master_key(text) if text.strip() else None)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+
+    @property
+    def hand_over(self) -> HandOver:
+        return HandOver(self.max_attempts, self.backoff_s)
 
     @property
     def is_postgres(self) -> bool:
@@ -152,7 +158,7 @@ async def _opened(
 ) -> tuple[Backend, SharedBackend | None]:
     """The database, and once more if other stores may be on it."""
     if not settings.is_postgres:
-        sqlite = open_sqlite(settings.file, publish=watchers.publish, clock=clock, max_attempts=settings.max_attempts)
+        sqlite = open_sqlite(settings.file, publish=watchers.publish, clock=clock, hand_over=settings.hand_over)
         return await stack.enter_async_context(sqlite), None
     from dipeo_store.backends.postgres import open_postgres  # asyncpg: 60 ms that a local stack does not need
 
@@ -160,7 +166,7 @@ async def _opened(
         open_postgres(
             settings.access,
             publish=watchers.publish,
-            max_attempts=settings.max_attempts,
+            hand_over=settings.hand_over,
             auto_migrate=settings.auto_migrate,
             notify=settings.notify,
             committers=settings.committers,

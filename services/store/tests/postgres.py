@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import psutil
 
 from dipeo_kit import ids
 from dipeo_store.backends import migrations, postgres_migrations
@@ -81,10 +82,13 @@ class Server:
         self._end(signal.SIGKILL)
 
     def _end(self, number: int) -> None:
+        """The postmaster, and wait until those it leaves behind have noticed."""
         process, self.process = self.process, None
         if process is not None:
+            children = psutil.Process(process.pid).children()
             process.send_signal(number)
             process.wait(10)
+            psutil.wait_procs(children, timeout=10)
 
     def close(self) -> None:
         self.stop()

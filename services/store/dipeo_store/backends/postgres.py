@@ -14,13 +14,14 @@ from dipeo_store.backends.postgres_news import Exchange
 from dipeo_store.backends.postgres_writes import TRIES, Transaction, commit
 from dipeo_store.committer import Committed
 from dipeo_store.errors import DatabaseFailed
+from dipeo_store.journal import HandOver
 
 Result = TypeVar("Result")
 
 
 @asynccontextmanager
 async def open_postgres(
-    access: Access, *, publish: Publish, max_attempts: int, auto_migrate: bool, notify: bool, committers: int
+    access: Access, *, publish: Publish, hand_over: HandOver, auto_migrate: bool, notify: bool, committers: int
 ) -> AsyncIterator["PostgresBackend"]:
     """Raises Unusable: the schema is not ours, or the database cannot be reached."""
     known = migrations.load(migrations.SQL / "postgres")
@@ -31,9 +32,7 @@ async def open_postgres(
             await postgres_migrations.check(access, known)
         async with open_database(access) as database:
             exchange = Exchange(access) if notify else None
-            backend = PostgresBackend(
-                database, exchange, publish=publish, max_attempts=max_attempts, committers=committers
-            )
+            backend = PostgresBackend(database, exchange, publish=publish, hand_over=hand_over, committers=committers)
             try:
                 yield backend
             finally:
@@ -46,10 +45,10 @@ class PostgresBackend(PostgresContent):
     """dipeo_store.backends.SharedBackend on one Postgres database."""
 
     def __init__(
-        self, database: Database, exchange: Exchange | None, *, publish: Publish, max_attempts: int, committers: int
+        self, database: Database, exchange: Exchange | None, *, publish: Publish, hand_over: HandOver, committers: int
     ) -> None:
         self._database, self._exchange, self._publish = database, exchange, publish
-        self._max_attempts = max_attempts
+        self._hand_over = hand_over
         self._committers = Committers(committers, self._commit, self._published)
 
     async def close(self) -> None:
@@ -92,9 +91,7 @@ class PostgresBackend(PostgresContent):
         return await self._operate(postgres_inbox.resume_session, session_id, holding)
 
     async def end_session(self, session_id: str, *, lost: bool) -> None:
-        given_back = await self._operate(
-            postgres_inbox.end_session, session_id, lost=lost, max_attempts=self._max_attempts
-        )
+        given_back = await self._operate(postgres_inbox.end_session, session_id, lost=lost, hand_over=self._hand_over)
         if given_back:
             self._tell(Exchange.work_is_ready)
 
@@ -142,7 +139,7 @@ class PostgresBackend(PostgresContent):
         return await self._operate(postgres_inbox.renew, session_ids)
 
     async def lose_silent_sessions(self, lost_s: float) -> list[str]:
-        lost = await self._operate(postgres_inbox.lose_silent_sessions, lost_s=lost_s, max_attempts=self._max_attempts)
+        lost = await self._operate(postgres_inbox.lose_silent_sessions, lost_s=lost_s, hand_over=self._hand_over)
         if lost:
             self._tell(Exchange.work_is_ready)
         return lost

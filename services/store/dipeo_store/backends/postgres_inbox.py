@@ -13,7 +13,7 @@ from dipeo_store import errors, forks
 from dipeo_store.backends import postgres_reads as reads
 from dipeo_store.backends.postgres_writes import Transaction
 from dipeo_store.backends.rows import INTERACTION
-from dipeo_store.journal import backoff_us, changes_control
+from dipeo_store.journal import HandOver, changes_control
 from dipeo_store.model import (
     TERMINAL,
     Answered,
@@ -154,7 +154,7 @@ async def resume_session(tx: Transaction, session_id: str, holding: Collection[s
         session,
         list(holding),
     )
-    await _give_back(tx, [row[0] for row in unknown], lost=False, max_attempts=0)
+    await _give_back(tx, [row[0] for row in unknown], None)
     return True
 
 
@@ -171,17 +171,17 @@ async def renew(tx: Transaction, session_ids: Collection[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
-async def end_session(tx: Transaction, session_id: str, *, lost: bool, max_attempts: int) -> int:
+async def end_session(tx: Transaction, session_id: str, *, lost: bool, hand_over: HandOver) -> int:
     """What it held goes back to the queue; how many that were. A session that is over already stays as it ended."""
     ended = await tx.db.fetch(
         "UPDATE sessions SET state = $2, ended_at = now_us() WHERE session_id = $1 AND state = 'alive' RETURNING id",
         session_id,
         "lost" if lost else "closed",
     )
-    return await _give_back_all(tx, ended, lost=lost, max_attempts=max_attempts)
+    return await _give_back_all(tx, ended, hand_over if lost else None)
 
 
-async def lose_silent_sessions(tx: Transaction, *, lost_s: float, max_attempts: int) -> list[str]:
+async def lose_silent_sessions(tx: Transaction, *, lost_s: float, hand_over: HandOver) -> list[str]:
     """End those that have shown no life for so long, unless another store is at it."""
     if not await tx.db.fetchval("SELECT pg_try_advisory_xact_lock($1)", LEADER_LOCK):
         return []
@@ -194,7 +194,7 @@ async def lose_silent_sessions(tx: Transaction, *, lost_s: float, max_attempts: 
         """,
         int(lost_s * 1_000_000),
     )
-    await _give_back_all(tx, ended, lost=True, max_attempts=max_attempts)
+    await _give_back_all(tx, ended, hand_over)
     return [session_id for _, session_id in ended]
 
 
@@ -213,7 +213,7 @@ async def release(tx: Transaction, session_id: str, execution_id: str, fence: in
     """Nothing happens when the session does not hold it (any more)."""
     head = await tx.head(execution_id)
     if head.claimed and head.fence == fence and await _holder(tx, head.execution) == session_id:
-        await _give_back(tx, [execution_id], lost=False, max_attempts=0)
+        await _give_back(tx, [execution_id], None)
 
 
 async def _alive(tx: Transaction, session_id: str) -> int | None:
@@ -254,18 +254,18 @@ async def _take(tx: Transaction, session: int, pick: str, parameter: int) -> lis
     ]
 
 
-async def _give_back_all(tx: Transaction, sessions: Sequence[Any], *, lost: bool, max_attempts: int) -> int:
+async def _give_back_all(tx: Transaction, sessions: Sequence[Any], hand_over: HandOver | None) -> int:
     """Everything these sessions held; rows of (id, …)."""
     held = await tx.db.fetch(
         "SELECT e.execution_id FROM work w JOIN executions e ON e.id = w.execution"
         " WHERE w.session = ANY ($1::bigint[])",
         [row[0] for row in sessions],
     )
-    return await _give_back(tx, [row[0] for row in held], lost=lost, max_attempts=max_attempts)
+    return await _give_back(tx, [row[0] for row in held], hand_over)
 
 
-async def _give_back(tx: Transaction, execution_ids: list[str], *, lost: bool, max_attempts: int) -> int:
-    """Unclaim, fencing the old holder at once. After too many losses in a row an execution fails."""
+async def _give_back(tx: Transaction, execution_ids: list[str], hand_over: HandOver | None) -> int:
+    """Unclaim, fencing the old holder at once; `hand_over` when it was lost. After too many losses they fail."""
     if not execution_ids:
         return 0
     await tx.lock(set(execution_ids))
@@ -274,31 +274,26 @@ async def _give_back(tx: Transaction, execution_ids: list[str], *, lost: bool, m
         " FROM work w JOIN executions e ON e.id = w.execution WHERE e.execution_id = ANY ($1::text[])",
         execution_ids,
     )
-    # a holder that got something done shows that the execution is not what kills its holders
-    losses = {row[1]: ((1 if row[4] else row[3] + 1) if lost else row[3]) for row in rows}
-    waits = [backoff_us(number) if lost else 0 for number in losses.values()]
+    losses = {
+        run: hand_over.losses(before, progressed=progressed) if hand_over else before
+        for _, run, _, before, progressed in rows
+    }
     await tx.db.execute(
         "UPDATE work SET session = NULL, fence = fence + 1, losses = new.losses, not_before = now_us() + new.wait"
         " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS new (execution, losses, wait)"
         " WHERE work.execution = new.execution",
         list(losses),
         list(losses.values()),
-        waits,
+        [hand_over.wait_us(number) if hand_over else 0 for number in losses.values()],
     )
     for execution_id, run, status, *_ in rows:
-        if lost and losses[run] >= max_attempts:
-            await _exhaust(tx, execution_id, losses[run])
+        if hand_over and (end := hand_over.exhausted(losses[run])):
+            await tx.journal_own(tx.found(execution_id), ("execution.failed", end))
         elif status == "pending":
             aborts = [signal for signal in await reads.open_signals(tx.db, [run]) if signal.kind == "abort"]
             if aborts:
                 await _abort(tx, aborts[0])
     return len(rows)
-
-
-async def _exhaust(tx: Transaction, execution_id: str, losses: int) -> None:
-    message = f"{losses} executors in a row were lost while they ran this execution; it is not tried again"
-    error = {"type": "RecoveryExhausted", "message": message, "code": "recovery_exhausted"}
-    await tx.journal_own(tx.found(execution_id), ("execution.failed", {"error": error}))
 
 
 # --- signals and answers ---------------------------------------------------------------------------------------------

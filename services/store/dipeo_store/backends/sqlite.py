@@ -20,6 +20,7 @@ from dipeo_store.backends import Clock, Publish, migrations, sqlite_audit, sqlit
 from dipeo_store.backends.sqlite_content import SqliteContent
 from dipeo_store.backends.sqlite_writes import Unit
 from dipeo_store.committer import Committed, Committer
+from dipeo_store.journal import HandOver
 
 log = logs.get(__name__)
 
@@ -48,7 +49,7 @@ def translated(file: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_sqlite(
-    file: Path, *, publish: Publish, clock: Clock, max_attempts: int
+    file: Path, *, publish: Publish, clock: Clock, hand_over: HandOver
 ) -> AsyncIterator["SqliteBackend"]:
     """Own `file` until the end of the block: migrated, writable, every session of before lost.
 
@@ -57,9 +58,9 @@ async def open_sqlite(
     with _owned(file), _connected(file) as writer, _connected(file) as checkpointer:
         with translated(file):
             migrations.migrate_sqlite(writer, migrations.load(migrations.SQL / "sqlite"), file=file, now_us=clock())
-            lose = partial(sqlite_inbox.lose_all_sessions, max_attempts=max_attempts)
+            lose = partial(sqlite_inbox.lose_all_sessions, hand_over=hand_over)
             sqlite_writes.commit(writer, [lose], now=clock())
-        backend = SqliteBackend(file, writer, checkpointer, publish=publish, clock=clock, max_attempts=max_attempts)
+        backend = SqliteBackend(file, writer, checkpointer, publish=publish, clock=clock, hand_over=hand_over)
         try:
             yield backend
         finally:
@@ -130,9 +131,9 @@ class SqliteBackend(SqliteContent):
         *,
         publish: Publish,
         clock: Clock,
-        max_attempts: int,
+        hand_over: HandOver,
     ) -> None:
-        self._file, self._clock, self._max_attempts = file, clock, max_attempts
+        self._file, self._clock, self._hand_over = file, clock, hand_over
         self._writer, self._checkpointer = writer, checkpointer
         self._wal = file.with_name(file.name + "-wal")
         self._written = 0  # bytes since the last checkpoint, estimated
@@ -174,7 +175,7 @@ class SqliteBackend(SqliteContent):
         return False
 
     async def end_session(self, session_id: str, *, lost: bool) -> None:
-        await self._operate(sqlite_inbox.end_session, session_id, lost=lost, max_attempts=self._max_attempts)
+        await self._operate(sqlite_inbox.end_session, session_id, lost=lost, hand_over=self._hand_over)
 
     async def claim(self, session_id: str, limit: int) -> list[model.Work]:
         return await self._operate(sqlite_inbox.claim, session_id, limit)

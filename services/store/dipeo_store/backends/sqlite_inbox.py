@@ -9,7 +9,7 @@ from dipeo_store import errors, forks
 from dipeo_store.backends import sqlite_reads as reads
 from dipeo_store.backends.rows import INTERACTION
 from dipeo_store.backends.sqlite_writes import Transaction
-from dipeo_store.journal import backoff_us, changes_control
+from dipeo_store.journal import HandOver, changes_control
 from dipeo_store.model import (
     TERMINAL,
     Answered,
@@ -116,20 +116,20 @@ def open_session(tx: Transaction, session_id: str, executor: str, version: str) 
     )
 
 
-def end_session(tx: Transaction, session_id: str, *, lost: bool, max_attempts: int, wait: bool = True) -> None:
+def end_session(tx: Transaction, session_id: str, *, lost: bool, hand_over: HandOver, wait: bool = True) -> None:
     """What it held goes back to the queue. A session that is over already stays as it ended."""
     ended = tx.db.execute(
         "UPDATE sessions SET state = ?, ended_at = ? WHERE session_id = ? AND state = 'alive' RETURNING id",
         ("lost" if lost else "closed", tx.now, session_id),
     ).fetchone()
     for (run,) in tx.db.execute("SELECT execution FROM work WHERE session = ?", ended or (None,)).fetchall():
-        _give_back(tx, run, lost=lost, max_attempts=max_attempts, wait=wait)
+        _give_back(tx, run, hand_over if lost else None, wait=wait)
 
 
-def lose_all_sessions(tx: Transaction, *, max_attempts: int) -> None:
+def lose_all_sessions(tx: Transaction, *, hand_over: HandOver) -> None:
     """At the start of the one store of this file nobody can still be connected: no need to wait. (decision 31)"""
     for (session_id,) in tx.db.execute("SELECT session_id FROM sessions WHERE state = 'alive'").fetchall():
-        end_session(tx, session_id, lost=True, max_attempts=max_attempts, wait=False)
+        end_session(tx, session_id, lost=True, hand_over=hand_over, wait=False)
 
 
 def claim(tx: Transaction, session_id: str, limit: int) -> list[Work]:
@@ -149,7 +149,7 @@ def release(tx: Transaction, session_id: str, execution_id: str, fence: int) -> 
     """Nothing happens when the session does not hold it (any more)."""
     head = tx.head(execution_id)
     if head.claimed and head.fence == fence and _holder(tx, head.execution) == session_id:
-        _give_back(tx, head.execution, lost=False, max_attempts=0, wait=False)
+        _give_back(tx, head.execution, None, wait=False)
 
 
 def _alive(tx: Transaction, session_id: str) -> int | None:
@@ -178,24 +178,23 @@ def _take(tx: Transaction, run: int, session: int) -> Work:
     return Work(execution_id, fence, head_seq, recovery=status != "pending", signals=signals)
 
 
-def _give_back(tx: Transaction, run: int, *, lost: bool, max_attempts: int, wait: bool) -> None:
-    """Unclaim, fencing the old holder at once. After too many losses in a row the execution fails."""
+def _give_back(tx: Transaction, run: int, hand_over: HandOver | None, *, wait: bool) -> None:
+    """Unclaim, fencing the old holder at once; `hand_over` when it was lost. After too many losses it fails."""
     execution_id, status, done, done_at_claim, losses = tx.db.execute(
         "SELECT e.execution_id, e.status, e.runs_done, w.done_at_claim, w.losses"
         " FROM work w JOIN executions e ON e.id = w.execution WHERE w.execution = ?",
         (run,),
     ).fetchone()
-    if lost:  # a holder that got something done shows that the execution is not what kills its holders
-        losses = 1 if done > done_at_claim else losses + 1
-    not_before = tx.now + (backoff_us(losses) if lost and wait else 0)
+    wait_us = 0
+    if hand_over:
+        losses = hand_over.losses(losses, progressed=done > done_at_claim)
+        wait_us = hand_over.wait_us(losses) if wait else 0
     tx.db.execute(
         "UPDATE work SET session = NULL, fence = fence + 1, losses = ?, not_before = ? WHERE execution = ?",
-        (losses, not_before, run),
+        (losses, tx.now + wait_us, run),
     )
-    if lost and losses >= max_attempts:
-        message = f"{losses} executors in a row were lost while they ran this execution; it is not tried again"
-        error = {"type": "RecoveryExhausted", "message": message, "code": "recovery_exhausted"}
-        tx.journal_own(execution_id, ("execution.failed", {"error": error}))
+    if hand_over and (end := hand_over.exhausted(losses)):
+        tx.journal_own(execution_id, ("execution.failed", end))
     elif status == "pending":
         aborts = [signal for signal in reads.open_signals(tx.db, run, execution_id) if signal.kind == "abort"]
         if aborts:
