@@ -167,9 +167,9 @@ async def place(
 @asynccontextmanager
 async def serving(home: House, *, limits: Limits | None = None, **given: Any) -> AsyncIterator[Place]:
     """The service alone, in front of a house that stands."""
-    reach = given.pop("reach", None)
+    reach, stored = given.pop("reach", None), given.pop("stored", False)
     settings = settings_of(home, **given)
-    catalogue = Folder(home.base)
+    catalogue = None if stored else Folder(home.base)  # stored: the store's, as in deployment
     async with running(settings, catalogue=catalogue, limits=limits, show_key=print, reach=reach) as served:
         yield Place(home, served)
 
