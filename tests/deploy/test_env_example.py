@@ -43,9 +43,8 @@ def test_every_variable_of_a_service_is_explained_with_its_default(service: str)
         elif isinstance(default, int | float):
             assert float(written[variable]) == default, variable
         elif isinstance(default, tuple):
-            assert written[variable] in (",".join(map(str, default)), json.dumps(default, separators=(",", ":"))), (
-                variable
-            )
+            ways = ",".join(map(str, default)), json.dumps(default, separators=(",", ":"))
+            assert written[variable] in ways, variable
         elif isinstance(default, str | Path):
             assert written[variable] == str(default), variable
         else:
