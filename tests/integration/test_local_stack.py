@@ -74,8 +74,8 @@ def test_an_idle_stack_leaves(own_house: Any, eventually: Any) -> None:
 
 
 def test_a_stack_with_work_stays(own_house: Any, eventually: Any) -> None:
-    own_house.environment["DIPEO_IDLE_S"] = "0.2"
-    own_house.background("brief")
+    own_house.environment["DIPEO_IDLE_S"] = "2"  # time for the command to come back to the stack it started
+    own_house.background("slow")
     eventually(lambda: not own_house.serves())
     runs = own_house("results", "@last", "--verbose").json["node_runs"]
     assert [(run["label"], run["status"], run["attempt"]) for run in runs][1] == ("Nap", "completed", 1)
@@ -134,7 +134,7 @@ def test_a_taken_port_is_a_sentence(own_house: Any, taken_port: int) -> None:
 
 
 def test_hanging_up_detaches(own_house: Any) -> None:
-    with own_house.start("run", "brief", "--progress", "plain") as process:
+    with own_house.start("run", "slow", "--progress", "plain") as process:
         while "Nap" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGHUP)
