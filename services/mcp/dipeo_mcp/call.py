@@ -13,6 +13,7 @@ from dipeo_mcp.principals import Principal
 from dipeo_mcp.service import Service
 
 Context = ServerRequestContext[Any, Any]
+Answer = types.CallToolResult | types.InputRequiredResult | dict[str, Any]  # a mapping: a task
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ from dipeo_kit import errors, ids, logs
 from dipeo_mcp import signals
 from dipeo_mcp.call import Call
 from dipeo_mcp.live import Live, Prompt
+from dipeo_mcp.principals import Principal
+from dipeo_mcp.service import Service
 
 log = logs.get(__name__)
 
@@ -22,13 +25,18 @@ MAX_TIMES = 5  # one question is asked of one client
 
 
 def form(prompt: Prompt) -> types.ElicitRequestFormParams:
-    text = f"{prompt.text}\n\n{prompt.context[:2000]}" if prompt.context else prompt.text
+    return form_of(prompt.text, prompt.context, prompt.label)
+
+
+def form_of(question: str, context: str, label: str) -> types.ElicitRequestFormParams:
+    """One required text; what the human should know stands below the question."""
+    text = f"{question}\n\n{context[:2000]}" if context else question
     schema = {
         "type": "object",
-        "properties": {"response": {"type": "string", "title": prompt.label or "response"}},
+        "properties": {"response": {"type": "string", "title": label or "response"}},
         "required": ["response"],
     }
-    return types.ElicitRequestFormParams(message=text or prompt.label, requested_schema=schema)
+    return types.ElicitRequestFormParams(message=text or label, requested_schema=schema)
 
 
 def input_required(live: Live) -> types.InputRequiredResult:
@@ -60,19 +68,26 @@ async def resumed(call: Call) -> Live:
         if prompt_id in asked
         and prompt_id in still_open
         and isinstance(response, types.ElicitResult)
-        and await hand_in(call, execution_id, prompt_id, response)
+        and await settle(call.service, call.principal, execution_id, prompt_id, response)
     ]
     live = call.service.lives.of(execution_id, found.execution.principal)
-    with anyio.move_on_after(SETTLE_S):  # what was answered shall not be asked again
-        await live.reached(found.execution.head_seq)
-        for prompt_id in settled:
-            await live.closed(prompt_id)
+    await seen_closed(live, found.execution.head_seq, settled)
     return live
 
 
-async def hand_in(call: Call, execution_id: str, prompt_id: str, response: types.ElicitResult) -> bool:
+async def seen_closed(live: Live, seq: int, prompt_ids: Sequence[str]) -> None:
+    """Return once the run has taken the answers: what was answered shall not be asked again."""
+    with anyio.move_on_after(SETTLE_S):
+        await live.reached(seq)
+        for prompt_id in prompt_ids:
+            await live.closed(prompt_id)
+
+
+async def settle(
+    service: Service, principal: Principal, execution_id: str, prompt_id: str, response: types.ElicitResult
+) -> bool:
     """accept: its value; decline: an empty answer that says so; cancel: the run ends. False: ask again."""
-    backend, principal_id = call.service.backend, call.principal.id
+    backend, principal_id = service.backend, principal.id
     value = (response.content or {}).get("response")
     if response.action == "cancel":
         await signals.abort(backend, execution_id, principal_id, "the human cancelled")
@@ -132,9 +147,9 @@ class Asking:
             await asyncio.gather(asked, closed, return_exceptions=True)
 
     async def _until_answered(self, prompt: Prompt) -> None:
-        ctx, params = self._call.ctx, form(prompt)
+        call, ctx, params = self._call, self._call.ctx, form(prompt)
         for _ in range(MAX_TIMES):
             response = await ctx.session.elicit_form(params.message, params.requested_schema, ctx.request_id)
-            if await hand_in(self._call, self._live.execution_id, prompt.id, response):
+            if await settle(call.service, call.principal, self._live.execution_id, prompt.id, response):
                 return
         raise MCPError(types.INVALID_PARAMS, "the client accepts without an answer")

@@ -6,6 +6,7 @@ from datetime import UTC
 from typing import Any
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from dipeo_mcp import limits
 from dipeo_mcp.errors import CODES, Unserved
@@ -159,10 +160,11 @@ def message_of(it: pb.Message) -> Json:
 
 def time_of(message: Message, field: str) -> str | None:
     """RFC 3339 in UTC; None when the field is absent."""
-    if not message.HasField(field):
-        return None
-    text: str = getattr(message, field).ToDatetime(tzinfo=UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    return rfc3339(getattr(message, field)) if message.HasField(field) else None
+
+
+def rfc3339(stamp: Timestamp) -> str:
+    return stamp.ToDatetime(tzinfo=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _duration_ms(it: pb.Execution) -> int | None:

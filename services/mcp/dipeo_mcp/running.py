@@ -6,13 +6,11 @@ import mcp_types as types
 
 from dipeo_mcp import arguments, result, runs
 from dipeo_mcp.arguments import RUN_OPTIONS, Json, RunOptions
-from dipeo_mcp.call import Call
+from dipeo_mcp.call import Answer, Call
 from dipeo_mcp.errors import Unserved
 from dipeo_mcp.names import of_reference
 from dipeo_mcp.principals import RUN, WRITE
 from dipeo_mcp.published import Offer
-
-Answer = types.CallToolResult | types.InputRequiredResult
 
 
 async def dipeo_run(call: Call, given: Json) -> Answer:

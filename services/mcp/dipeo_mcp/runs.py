@@ -9,9 +9,9 @@ import anyio
 import mcp_types as types
 
 from dipeo_kit import errors
-from dipeo_mcp import arguments, human, result, signals
+from dipeo_mcp import arguments, human, result, signals, tasks
 from dipeo_mcp.arguments import Json, RunOptions
-from dipeo_mcp.call import Call
+from dipeo_mcp.call import Answer, Call
 from dipeo_mcp.errors import Unserved
 from dipeo_mcp.live import Live
 from dipeo_mcp.published import Offer, source_of
@@ -25,9 +25,7 @@ STEPS_PER_S = 10
 ABORT_S = 2.0
 
 
-async def run(
-    call: Call, offer: Offer, inputs: Json, options: RunOptions
-) -> types.CallToolResult | types.InputRequiredResult:
+async def run(call: Call, offer: Offer, inputs: Json, options: RunOptions) -> Answer:
     """Start it, or go on with what an answer belongs to, and answer as soon as there is something to say."""
     if call.params.request_state is not None:
         live = await human.resumed(call)
@@ -35,7 +33,7 @@ async def run(
         live = await start(call, offer, inputs, options)
     total = offer.node_count if offer.straight else None
     if options.background:
-        return await answer(call, live, total=total)
+        return await _later(call, live, total)
     try:
         return await _go_along(call, live, options, total)
     except asyncio.CancelledError:
@@ -177,15 +175,22 @@ class _Reporter:
         await self.call.ctx.session.report_progress(value, self.total, self.call.service.redactor.text(text))
 
 
-async def _go_along(
-    call: Call, live: Live, options: RunOptions, total: int | None
-) -> types.CallToolResult | types.InputRequiredResult:
+async def _later(call: Call, live: Live, total: int | None) -> Answer:
+    """It goes on without this call: a task for clients that know tasks, else how it stands."""
+    if tasks.declared(call.ctx):
+        return tasks.created(await call.service.backend.execution(live.execution_id))
+    return await answer(call, live, total=total)
+
+
+async def _go_along(call: Call, live: Live, options: RunOptions, total: int | None) -> Answer:
     """Until it ends, a human is needed whom this call cannot ask, or the time to wait is over."""
     reporter = _Reporter(call, float(total) if total else None, refilled_at=time.monotonic())
     wait_s = options.wait_s
     if wait_s is None:
         settings = call.service.settings
         wait_s = (options.timeout_s or settings.default_timeout) if call.wants_progress else WAIT_S
+    if tasks.declared(call.ctx):
+        wait_s = min(wait_s, tasks.GRACE_S)
     deadline = time.monotonic() + wait_s
     async with human.Asking(call, live) as asking:
         while True:
@@ -194,13 +199,13 @@ async def _go_along(
             if live.ended:
                 return await answer(call, live, total=total)
             if live.prompts and not asking.possible:
-                return await answer(call, live, total=total)
+                return await _later(call, live, total)
             if live.prompts and call.is_modern:
                 return human.input_required(live)
             asking.ask_what_is_new()
             left_s = deadline - time.monotonic()
             if left_s <= 0 and not live.prompts:  # a human may take longer
-                return await answer(call, live, total=total)
+                return await _later(call, live, total)
             pending = reporter.told < live.step_count
             pause_s = min(HEARTBEAT_S, 1 / STEPS_PER_S if pending else HEARTBEAT_S, max(left_s, 0.05))
             try:

@@ -16,13 +16,14 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 
 from dipeo_kit import errors, ids, logs
-from dipeo_mcp import limits, principals, prompts, resources, running, runs
+from dipeo_mcp import limits, principals, prompts, resources, running, runs, tasks
 from dipeo_mcp.arguments import check, folded
-from dipeo_mcp.call import Call, Context
+from dipeo_mcp.call import Answer, Call, Context
 from dipeo_mcp.cursors import BadCursor
 from dipeo_mcp.errors import Unserved, unserved
 from dipeo_mcp.principals import Principal
 from dipeo_mcp.service import VERSION, Service
+from dipeo_mcp.task_methods import TaskParams, Tasks, UpdateParams
 from dipeo_mcp.tools import BY_NAME, TOOLS
 
 log = logs.get(__name__)
@@ -65,8 +66,9 @@ class DipeoServer(Server[Any]):
         return super().create_initialization_options(changing, experimental_capabilities, extensions)
 
 
-def build(service: Service) -> DipeoServer:
-    handlers = Handlers(service)
+def build(service: Service, handlers: "Handlers | None" = None) -> DipeoServer:
+    """`handlers`: instead of ours, for tests that add to them."""
+    handlers = handlers or Handlers(service)
     server = DipeoServer(
         NAME,
         version=VERSION,
@@ -83,7 +85,7 @@ def build(service: Service) -> DipeoServer:
         },
         get_tool_input_schema=handlers.input_schema,
         on_list_tools=handlers.list_tools,
-        on_call_tool=handlers.call_tool,
+        on_call_tool=handlers.call_tool,  # type: ignore[arg-type]  # a task is a mapping, which the SDK lets pass
         on_list_resources=handlers.list_resources,
         on_list_resource_templates=handlers.list_templates,
         on_read_resource=handlers.read_resource,
@@ -96,6 +98,11 @@ def build(service: Service) -> DipeoServer:
     )
     keys = [key.get_secret_value() for key in service.settings.state_keys] or [secrets.token_hex(32)]
     security = RequestStateSecurity(keys=keys, ttl=STATE_TTL_S, bind_principal=_principal_id)
+    methods = Tasks(service)
+    server.extensions[tasks.EXTENSION] = {}
+    server.add_request_handler("tasks/get", TaskParams, methods.get)
+    server.add_request_handler("tasks/update", UpdateParams, methods.update)
+    server.add_request_handler("tasks/cancel", TaskParams, methods.cancel)
     server.middleware += [handlers.guarded, RequestStateBoundary(security, default_audience=NAME)]
     return server
 
@@ -150,18 +157,12 @@ class Handlers:
         page, cursor = self._page(ctx, found, params, lambda tool: tool.name)
         return types.ListToolsResult(tools=page, next_cursor=cursor)
 
-    async def call_tool(
-        self, ctx: Context, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | types.InputRequiredResult:
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
         call = Call(self._service, ctx, params)
         began, outcome, execution_id = time.monotonic(), "cancelled", ""
         try:
             answer = await self._served(call)
-            data = answer.structured_content if isinstance(answer, types.CallToolResult) else None
-            outcome = "input_required" if isinstance(answer, types.InputRequiredResult) else "ok"
-            if isinstance(answer, types.CallToolResult) and answer.is_error:
-                outcome = "error"
-            execution_id = (data or {}).get("execution_id") or ""
+            outcome, execution_id = _outcome(answer)
             return answer
         except MCPError:
             outcome = "refused"
@@ -181,7 +182,7 @@ class Handlers:
                 duration_ms=round((time.monotonic() - began) * 1000),
             )
 
-    async def _served(self, call: Call) -> types.CallToolResult | types.InputRequiredResult:
+    async def _served(self, call: Call) -> Answer:
         """Unknown tools are errors of the protocol; everything else that goes wrong is an answer."""
         name, service = call.params.name, self._service
         tool = BY_NAME.get(name)
@@ -303,6 +304,18 @@ class Handlers:
     def _need_read(self, ctx: Context) -> None:
         if not principals.of(ctx).may(principals.READ):
             raise MCPError(types.INVALID_PARAMS, f"This credential lacks the scope {principals.READ}")
+
+
+def _outcome(answer: Answer) -> tuple[str, str]:
+    """(a word for the audit, the execution it is about or "")."""
+    match answer:
+        case dict():
+            return "task", str(answer["taskId"])
+        case types.InputRequiredResult():
+            return "input_required", ""
+        case _:
+            data = answer.structured_content or {}
+            return "error" if answer.is_error else "ok", data.get("execution_id") or ""
 
 
 def _data_url(svg: str) -> str:

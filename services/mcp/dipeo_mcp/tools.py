@@ -12,12 +12,11 @@ import mcp_types as types
 
 from dipeo_mcp import authoring, executions, finding, limits, result, running, schemas
 from dipeo_mcp.arguments import RUN_OPTIONS, Json
-from dipeo_mcp.call import Call
+from dipeo_mcp.call import Answer, Call
 from dipeo_mcp.catalogue import FORMATS
 from dipeo_mcp.names import NAME_RULE
 from dipeo_mcp.principals import READ, RUN, WRITE
 
-Answer = types.CallToolResult | types.InputRequiredResult
 TEXT: Json = {"type": "string"}
 DIAGRAM: Json = {"type": "string", "description": "name of the diagram, or dipeo://diagrams/NAME"}
 EXECUTION: Json = {"type": "string", "description": "execution id, exec_ and 32 hex digits"}
