@@ -33,7 +33,7 @@ EXAMPLES = {
 STEPS, STEP_S = 12, 0.5
 LOAD = 100
 END_S = 240.0
-UNFINISHED = ("pending", "running", "paused")
+UNFINISHED = {"pending", "running", "paused"}
 
 
 NAP = f'type: code_job, code: "import time; time.sleep({STEP_S}); result = 1"'
@@ -176,9 +176,15 @@ def restarted_under_load(house: House) -> None:
         print(f"every service restarted with {LOAD} runs in flight: {time.monotonic() - started:.1f} s", flush=True)
         for _ in pool.map(lambda it: answered(house, it), runs):
             pass
-    for execution_id in runs:
-        ended(house, execution_id)
+    wait_for(lambda: not UNFINISHED & set(statuses(house).values()), "every run to end")
+    found = Counter(status for execution_id, status in statuses(house).items() if execution_id in runs)
+    check(found == {"completed": LOAD}, f"of {LOAD} runs: {dict(found)}")
     print(f"{LOAD} of {LOAD} runs completed")
+
+
+def statuses(house: House) -> dict[str, str]:
+    shown = json.loads(house.dipeo("ps", "--all", "--limit", "1000", "--json"))
+    return {it["session_id"]: it["status"] for it in shown}
 
 
 def answered(house: House, execution_id: str) -> None:
