@@ -77,6 +77,7 @@ class ExecutorService(DiagramService):
             trace_parent=parent,
             idempotency_key=request.idempotency_key,
             idempotency_hash=meaning(bundle, request),
+            timeout_s=options.timeout_s,
             session_id=executions.session_id if executions.free_slots else "",
         )
         created = await self._create(create)
@@ -103,6 +104,7 @@ class ExecutorService(DiagramService):
             trace_parent=telemetry.traceparent(),
             idempotency_key=request.idempotency_key,
             idempotency_hash=f"{request.execution_id}:{cut.before_seq}",
+            timeout_s=run_options.from_json(journal[0].execution_created.options_json).timeout_s,
             session_id=executions.session_id if executions.free_slots else "",
         )
         created = await self._create(create)

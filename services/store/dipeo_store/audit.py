@@ -49,9 +49,7 @@ QUERIES = {
 RESET = (
     "UPDATE executions SET status = 'pending', head_seq = 1, started_at = NULL, ended_at = NULL, error = NULL,"
     " result = NULL, result_blob = NULL, result_bytes = 0, result_is_error = {false}, warnings = '[]',"
-    " skipped_node_ids = '[]', "
-    + ", ".join(f"{name} = 0" for name in COUNTERS)
-    + " WHERE id = {run}",
+    " skipped_node_ids = '[]', " + ", ".join(f"{name} = 0" for name in COUNTERS) + " WHERE id = {run}",
     "DELETE FROM node_runs WHERE execution = {run}",
     "DELETE FROM messages WHERE execution = {run}",
     "DELETE FROM interactions WHERE execution = {run}",

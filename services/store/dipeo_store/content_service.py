@@ -11,7 +11,7 @@ from grpc import aio
 from dipeo_kit import logs
 from dipeo_kit.errors import BadInput, Forbidden, Unavailable
 from dipeo_protos.store.v1 import content_pb2, store_pb2, store_pb2_grpc
-from dipeo_store import blobs, catalog, content_wire, overview, secrets, uploads, wire
+from dipeo_store import blobs, catalog, content_wire, overview, retention, secrets, uploads, wire
 from dipeo_store.backends import Backend
 
 Context = aio.ServicerContext[Any, Any]
@@ -22,8 +22,8 @@ CHANGES = 100
 
 
 class ContentService(store_pb2_grpc.StoreServiceServicer):
-    def __init__(self, backend: Backend, safe: secrets.Safe) -> None:
-        self._backend, self._safe = backend, safe
+    def __init__(self, backend: Backend, safe: secrets.Safe, ages: retention.Ages) -> None:
+        self._backend, self._safe, self._ages = backend, safe, ages
         self._ended = asyncio.Event()
 
     def stop(self) -> None:
@@ -52,6 +52,18 @@ class ContentService(store_pb2_grpc.StoreServiceServicer):
                 yield store_pb2.WatchExecutionsResponse(executions=map(wire.summary_to_pb, changed))
             first = False
             await self._pause()
+
+    async def PinExecution(
+        self, request: store_pb2.PinExecutionRequest, context: Context
+    ) -> store_pb2.PinExecutionResponse:
+        execution = await self._backend.pin(wire.checked_id(request.execution_id), request.pinned)
+        return store_pb2.PinExecutionResponse(execution=wire.execution_to_pb(execution))
+
+    async def Retain(self, request: store_pb2.RetainRequest, context: Context) -> store_pb2.RetainResponse:
+        removed = await retention.retain(self._backend, self._ages)
+        return store_pb2.RetainResponse(
+            executions_removed=removed.executions, logs_emptied=removed.logs, blobs_removed=removed.blobs
+        )
 
     # --- blobs ---
 

@@ -152,3 +152,11 @@ class OutcomeUnknown(DatabaseFailed):
 
 class Unusable(Unavailable):
     """Names the file and what would help."""
+
+
+# why the store itself ended an execution, as its journal says it
+TIMEOUT = {
+    "type": "TimeoutError",
+    "message": "it did not end at its deadline, nor when it was aborted; the store has ended it",
+    "code": "timeout",
+}

@@ -20,6 +20,7 @@ from dipeo_store.backends import Backend, Clock, SharedBackend
 from dipeo_store.backends.sqlite import open_sqlite
 from dipeo_store.journal import BACKOFF_S, HandOver
 from dipeo_store.peers import Peers
+from dipeo_store.retention import DAY_US, Ages, sweeping
 from dipeo_store.secrets import Safe, master_key
 from dipeo_store.service import NAME, StoreService
 from dipeo_store.sessions import Sessions
@@ -50,6 +51,9 @@ class Settings(ServiceSettings):
     log_level: str = "INFO"
     master_key: SecretStr = SecretStr("")  # 32 bytes as hex or base64; without it no secrets are kept
     master_key_file: Path | None = None  # where it stands instead
+    retain_days: float = Field(30, ge=0)  # after their end executions are removed, unless pinned; 0 = never
+    log_days: float = Field(7, ge=0)  # after it the texts of their logs are; 0 = never
+    sweep_s: float = Field(600, gt=0)
     # Postgres only
     auto_migrate: bool = False  # else `dipeo-store migrate` does it; a SQLite file is always brought up to date
     pool_min: int = Field(2, ge=0)  # connections, for writing and for reading each
@@ -92,6 +96,9 @@ class Settings(ServiceSettings):
     def hand_over(self) -> HandOver:
         return HandOver(self.max_attempts, self.backoff_s)
 
+    def ages(self) -> Ages:
+        return Ages(round(self.retain_days * DAY_US), round(self.log_days * DAY_US))
+
     @property
     def is_postgres(self) -> bool:
         return self.url.startswith(_POSTGRES)
@@ -130,6 +137,7 @@ async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator
             sessions,
             watchers,
             settings.safe(),
+            settings.ages(),
             clock=clock,
             heartbeat_s=settings.heartbeat_s,
             lost_s=settings.lost_s,
@@ -143,6 +151,7 @@ async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator
             )
         )
         await stack.enter_async_context(sessions.running())
+        await stack.enter_async_context(sweeping(backend, sessions, settings.ages(), every_s=settings.sweep_s))
         if shared:
             peers = Peers(shared, sessions, watchers, heartbeat_s=settings.heartbeat_s, lost_s=settings.lost_s)
             await stack.enter_async_context(peers.running())

@@ -89,6 +89,7 @@ class NewExecution:
     idempotency_hash: str
     session_id: str  # "" = queue it
     created: Event  # seq 1
+    timeout_us: int = 0
     fork: Fork | None = None  # names, source and variables are those of the other execution
 
 
@@ -140,6 +141,7 @@ class Execution:
     retried_from: str = ""
     result_blob: str = ""  # hash, instead of result
     result_bytes: int = 0
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,14 @@ class Message(NamedTuple):
     content: str
     token_count: int
     created_at: int
+
+
+class MessageFilter(NamedTuple):
+    """Which messages of an execution: empty fields = all."""
+
+    person_id: str = ""  # from or to
+    search: str = ""  # text in the content, case ignored
+    since: int | None = None
 
 
 class Signal(NamedTuple):

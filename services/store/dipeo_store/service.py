@@ -11,6 +11,7 @@ from dipeo_store import observed, wire
 from dipeo_store.backends import Backend, Clock
 from dipeo_store.content_service import ContentService, Context
 from dipeo_store.model import Append, Execution, Signal, Work
+from dipeo_store.retention import Ages
 from dipeo_store.secrets import Safe
 from dipeo_store.sessions import Alive, ExecutorSession, Sessions
 from dipeo_store.watchers import Watchers
@@ -27,12 +28,13 @@ class StoreService(ContentService):
         sessions: Sessions,
         watchers: Watchers,
         safe: Safe,
+        ages: Ages,
         *,
         clock: Clock,
         heartbeat_s: float,
         lost_s: float,
     ) -> None:
-        super().__init__(backend, safe)
+        super().__init__(backend, safe, ages)
         self._sessions, self._watchers = sessions, watchers
         self._clock, self._heartbeat_s, self._lost_s = clock, heartbeat_s, lost_s
         self._waiting: set[asyncio.Task[object]] = set()  # append streams with nothing to do
@@ -218,7 +220,8 @@ class StoreService(ContentService):
     async def ListMessages(self, request: pb.ListMessagesRequest, context: Context) -> pb.ListMessagesResponse:
         limit = wire.page_size(request.page_size, default=100)
         after = wire.token_from(request.page_token, 1) or (0,)
-        found = await self._backend.messages(wire.checked_id(request.execution_id), after_seq=after[0], limit=limit + 1)
+        execution_id, wanted = wire.checked_id(request.execution_id), wire.messages_wanted(request)
+        found = await self._backend.messages(execution_id, wanted, after_seq=after[0], limit=limit + 1)
         page = wire.within((each, len(each.content)) for each in found[:limit])
         return pb.ListMessagesResponse(
             messages=map(wire.message_to_pb, page),

@@ -21,6 +21,7 @@ from dipeo_store.model import (
     Fork,
     Interaction,
     Message,
+    MessageFilter,
     NewExecution,
     NodeRun,
     Signal,
@@ -157,6 +158,7 @@ def new_execution_from_pb(pb: store_pb2.CreateExecutionRequest, *, at: int) -> N
         pb.idempotency_hash,
         pb.session_id,
         Event(event_id, "execution.created", at, body, payload.dump(body), seq=1),
+        round(pb.timeout_s * 1_000_000),
         Fork(checked_id(pb.fork.execution_id), pb.fork.before_seq) if pb.HasField("fork") else None,
     )
 
@@ -187,6 +189,7 @@ def execution_to_pb(execution: Execution) -> store_pb2.Execution:
         waiting=execution.waiting,
         warnings=execution.warnings,
         retried_from=execution.retried_from,
+        pinned=execution.pinned,
         result_bytes=execution.result_bytes or len(execution.result or ""),
     )
 
@@ -303,6 +306,10 @@ def filter_from_pb(pb: store_pb2.ListExecutionsRequest) -> ExecutionFilter:
         started_before=micros(pb.started_before) if pb.HasField("started_before") else None,
         id_prefix=pb.id_prefix,
     )
+
+
+def messages_wanted(pb: store_pb2.ListMessagesRequest) -> MessageFilter:
+    return MessageFilter(pb.person_id, pb.search, micros(pb.since) if pb.HasField("since") else None)
 
 
 def token(*key: int) -> str:

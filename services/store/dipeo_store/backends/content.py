@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from dipeo_store.model import CatalogEntry, Execution, SealedSecret
+from dipeo_store.model import CatalogEntry, Execution, SealedSecret, Signal
 
 
 class Content(Protocol):
@@ -15,6 +15,26 @@ class Content(Protocol):
         """Executions (of one diagram, "" = all) that have not ended, or ended since `seen_us` (None = only the former),
         oldest first, at most 2000; and the time to ask with next, a little before now because commits take a while.
         """
+
+    async def pin(self, execution_id: str, pinned: bool) -> Execution:
+        """Raises UnknownExecution."""
+
+    async def remove_ended(self, age_us: int) -> int:
+        """Executions that ended so long ago and are not pinned, with all that is theirs; a bearable number of them.
+        Sources that nothing names any more go too. How many.
+        """
+
+    async def empty_logs(self, age_us: int) -> int:
+        """The texts of their logs only, once for each execution; a bearable number of them."""
+
+    async def remove_blobs(self, age_us: int) -> int:
+        """Blobs so old that nothing refers to, nor is about to; a bearable number of them."""
+
+    async def abort_late(self, grace_us: int) -> list[tuple[Signal, str]]:
+        """Leave an abort signal, reason timeout, for what runs `grace_us` beyond its deadline: (signal, holder)."""
+
+    async def fail_hung(self, grace_us: int) -> list[str]:
+        """End what got an abort signal so long ago, is beyond its deadline and still has not ended."""
 
     async def put_blob(self, hash_: str, size: int, chunks: Callable[[], Iterable[bytes]]) -> None:
         """Nothing happens when it is there. `chunks` gives them again when asked again;

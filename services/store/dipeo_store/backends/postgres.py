@@ -11,6 +11,7 @@ from dipeo_store.backends.postgres_committer import Committers
 from dipeo_store.backends.postgres_content import PostgresContent
 from dipeo_store.backends.postgres_database import LOST_A_RACE, ROW_REFUSED, Access, Database, open_database
 from dipeo_store.backends.postgres_news import Exchange
+from dipeo_store.backends.postgres_retention import PostgresRetention
 from dipeo_store.backends.postgres_writes import TRIES, Transaction, commit
 from dipeo_store.committer import Committed
 from dipeo_store.errors import DatabaseFailed
@@ -41,7 +42,7 @@ async def open_postgres(
         raise errors.Unusable(f"cannot open {access.name}: {error.__cause__}") from error
 
 
-class PostgresBackend(PostgresContent):
+class PostgresBackend(PostgresContent, PostgresRetention):
     """dipeo_store.backends.SharedBackend on one Postgres database."""
 
     def __init__(
@@ -172,8 +173,10 @@ class PostgresBackend(PostgresContent):
     async def interactions(self, execution_id: str, *, open_only: bool) -> list[model.Interaction]:
         return await self._read(postgres_reads.interactions, execution_id, open_only)
 
-    async def messages(self, execution_id: str, *, after_seq: int, limit: int) -> list[model.Message]:
-        return await self._read(postgres_reads.messages, execution_id, after_seq, limit)
+    async def messages(
+        self, execution_id: str, wanted: model.MessageFilter, *, after_seq: int, limit: int
+    ) -> list[model.Message]:
+        return await self._read(postgres_reads.messages, execution_id, wanted, after_seq, limit)
 
     async def journal(self, execution_id: str, *, after_seq: int, limit: int) -> model.JournalPage:
         return await self._read(postgres_reads.journal, execution_id, after_seq, limit)

@@ -49,12 +49,14 @@ async def create(tx: Transaction, new: NewExecution) -> Created:
         return await _made_before(tx, existing, new.session_id)
     if new.fork is None:
         await tx.db.execute(
-            "INSERT INTO sources (hash, data) VALUES ($1, $2) ON CONFLICT DO NOTHING", new.source_hash, new.source
+            "INSERT INTO sources (hash, data) VALUES ($1, $2) ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash",
+            new.source_hash,
+            new.source,
         )
     run = await tx.db.fetchval(
         "INSERT INTO executions (execution_id, status, diagram_id, diagram_name, source_hash, origin, principal,"
-        " trace_parent, idempotency_key, idempotency_hash, head_seq, created_at)"
-        " VALUES ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, 1, now_us()) ON CONFLICT DO NOTHING RETURNING id",
+        " trace_parent, idempotency_key, idempotency_hash, head_seq, created_at, timeout_us)"
+        " VALUES ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, 1, now_us(), $10) ON CONFLICT DO NOTHING RETURNING id",
         new.execution_id,
         new.diagram_id,
         new.diagram_name,
@@ -64,6 +66,7 @@ async def create(tx: Transaction, new: NewExecution) -> Created:
         new.trace_parent,
         new.idempotency_key or None,
         new.idempotency_hash,
+        new.timeout_us,
     )
     if run is None:  # another call with this key or id was quicker, and is committed now
         existing = await _existing(tx, new)
@@ -90,6 +93,8 @@ async def create(tx: Transaction, new: NewExecution) -> Created:
 
 
 async def _forked(tx: Transaction, new: NewExecution, fork: Fork) -> tuple[NewExecution, list[Event]]:
+    # neither it nor its blobs may be removed before we refer to them
+    await tx.db.execute("SELECT 1 FROM executions WHERE execution_id = $1 FOR KEY SHARE", fork.execution_id)
     other = await reads.execution(tx.db, fork.execution_id)
     forks.checked(fork, other)
     created, *history = await reads.events_before(tx.db, other.id, fork.before_seq)

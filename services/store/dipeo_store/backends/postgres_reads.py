@@ -17,6 +17,7 @@ from dipeo_store.model import (
     Interaction,
     JournalPage,
     Message,
+    MessageFilter,
     NodeRun,
     Recovery,
     Signal,
@@ -92,13 +93,18 @@ async def interactions(db: asyncpg.Connection, execution_id: str, open_only: boo
     return [Interaction(*row) for row in await db.fetch(sql, await run_of(db, execution_id))]
 
 
-async def messages(db: asyncpg.Connection, execution_id: str, after_seq: int, limit: int) -> list[Message]:
+async def messages(
+    db: asyncpg.Connection, execution_id: str, wanted: MessageFilter, after_seq: int, limit: int
+) -> list[Message]:
     rows = await db.fetch(
         "SELECT seq, message_id, node_id, iteration, person_id, from_id, to_id, role, content, token_count, created_at"
-        " FROM messages WHERE execution = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        " FROM messages WHERE execution = $1 AND seq > $2 AND ($4 = '' OR $4 IN (person_id, from_id, to_id))"
+        " AND ($5 = '' OR position(lower($5) IN lower(content)) > 0) AND ($6::bigint IS NULL OR created_at >= $6)"
+        " ORDER BY seq LIMIT $3",
         await run_of(db, execution_id),
         after_seq,
         limit,
+        *wanted,
     )
     return [Message(*row) for row in rows]
 

@@ -92,7 +92,10 @@ _STATEMENTS = {
         **{name: f"new.{name}::json" for name in ("error", "result", "warnings", "skipped_node_ids")},
     ),
     "results": _update("executions", ResultKept, "id=execution"),
-    "blobs": f"{_insert('blobs', BlobRow)} ON CONFLICT DO NOTHING",
+    # a blob that is there is touched: the sweeper of another store must not take it just now (postgres_retention.py)
+    "blobs": f"""
+        INSERT INTO blobs (hash, size, created_at) SELECT hash, max(size), now_us() FROM {_rows(BlobRow)}
+        GROUP BY hash ORDER BY hash ON CONFLICT (hash) DO UPDATE SET created_at = now_us()""",
     "chunks": f"{_insert('blob_chunks', BlobChunk)} ON CONFLICT DO NOTHING",
     "blob_refs": f"{_insert('blob_refs', BlobRef)} ON CONFLICT DO NOTHING",
 }

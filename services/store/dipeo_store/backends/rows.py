@@ -12,7 +12,8 @@ SELECT e.id, e.execution_id, e.status, e.diagram_id, e.diagram_name, e.source_ha
   e.principal, e.trace_parent, e.error, e.result, e.result_is_error, e.warnings, e.head_seq, e.attempts,
   e.tokens_in, e.tokens_out, e.tokens_cached, e.cost_usd, e.unpriced, e.runs_done, e.runs_failed, e.created_at,
   e.started_at, e.ended_at,
-  EXISTS (SELECT 1 FROM interactions i WHERE i.execution = e.id AND i.status = 'open'), e.result_blob, e.result_bytes
+  EXISTS (SELECT 1 FROM interactions i WHERE i.execution = e.id AND i.status = 'open'), e.result_blob, e.result_bytes,
+  e.pinned
 FROM executions e JOIN transitions created ON created.execution = e.id AND created.seq = 1
 """
 
@@ -37,7 +38,7 @@ def execution_of(row: Sequence[Any]) -> Execution:
         :10
     ]
     error, result, result_is_error, warnings, head_seq, attempts = row[10:16]
-    done, failed, created_at, started_at, ended_at, waiting, result_blob, result_bytes = row[21:]
+    done, failed, created_at, started_at, ended_at, waiting, result_blob, result_bytes, pinned = row[21:]
     body = load(created)
     return Execution(
         id=id_,
@@ -67,6 +68,7 @@ def execution_of(row: Sequence[Any]) -> Execution:
         retried_from=body.get("retried_from", ""),
         result_blob=result_blob or "",
         result_bytes=result_bytes,
+        pinned=bool(pinned),
     )
 
 

@@ -18,6 +18,7 @@ from dipeo_kit.errors import DipeoError
 from dipeo_store import errors, model
 from dipeo_store.backends import Clock, Publish, migrations, sqlite_audit, sqlite_inbox, sqlite_reads, sqlite_writes
 from dipeo_store.backends.sqlite_content import SqliteContent
+from dipeo_store.backends.sqlite_retention import SqliteRetention
 from dipeo_store.backends.sqlite_writes import Unit
 from dipeo_store.committer import Committed, Committer
 from dipeo_store.journal import HandOver
@@ -120,7 +121,7 @@ def _connected(file: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
-class SqliteBackend(SqliteContent):
+class SqliteBackend(SqliteContent, SqliteRetention):
     """dipeo_store.backends.Backend on one SQLite file."""
 
     def __init__(
@@ -245,8 +246,10 @@ class SqliteBackend(SqliteContent):
     async def interactions(self, execution_id: str, *, open_only: bool) -> list[model.Interaction]:
         return await self._read(sqlite_reads.interactions, execution_id, open_only)
 
-    async def messages(self, execution_id: str, *, after_seq: int, limit: int) -> list[model.Message]:
-        return await self._read(sqlite_reads.messages, execution_id, after_seq, limit)
+    async def messages(
+        self, execution_id: str, wanted: model.MessageFilter, *, after_seq: int, limit: int
+    ) -> list[model.Message]:
+        return await self._read(sqlite_reads.messages, execution_id, wanted, after_seq, limit)
 
     async def journal(self, execution_id: str, *, after_seq: int, limit: int) -> model.JournalPage:
         return await self._read(sqlite_reads.journal, execution_id, after_seq, limit)
@@ -271,5 +274,6 @@ class SqliteBackend(SqliteContent):
             f"{self._file.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
         db.execute("PRAGMA query_only = ON")
+        db.create_function("casefold", 1, str.casefold, deterministic=True)
         self._local.db = db
         self._connections.append(db)

@@ -19,7 +19,7 @@ _ENTRY = f"SELECT {', '.join(CatalogEntry._fields)} FROM catalog"
 _LISTED = _ENTRY.replace(" text,", " '',")
 
 
-class _Access(Protocol):
+class Access(Protocol):
     """What SqliteBackend brings."""
 
     _clock: Callable[[], int]
@@ -29,49 +29,49 @@ class _Access(Protocol):
 
 
 class SqliteContent:
-    """dipeo_store.backends.content.Content."""
+    """Most of dipeo_store.backends.content.Content."""
 
-    async def session_alive(self: _Access, session_id: str) -> bool:
+    async def session_alive(self: Access, session_id: str) -> bool:
         return await self._read(_session_alive, session_id)
 
-    async def overview(self: _Access, diagram_id: str, *, seen_us: int | None) -> tuple[list[Execution], int]:
+    async def overview(self: Access, diagram_id: str, *, seen_us: int | None) -> tuple[list[Execution], int]:
         now = self._clock()
         return await self._read(_overview, diagram_id, seen_us), now - COMMIT_US
 
-    async def put_blob(self: _Access, hash_: str, size: int, chunks: Callable[[], Iterable[bytes]]) -> None:
+    async def put_blob(self: Access, hash_: str, size: int, chunks: Callable[[], Iterable[bytes]]) -> None:
         await self._operate(_put_blob, hash_, size, chunks)
 
-    async def blob_size(self: _Access, hash_: str) -> int:
+    async def blob_size(self: Access, hash_: str) -> int:
         return await self._read(_blob_size, hash_)
 
-    async def blob_chunk(self: _Access, hash_: str, number: int) -> bytes:
+    async def blob_chunk(self: Access, hash_: str, number: int) -> bytes:
         return await self._read(_blob_chunk, hash_, number)
 
-    async def put_secret(self: _Access, sealed: SealedSecret) -> SealedSecret:
+    async def put_secret(self: Access, sealed: SealedSecret) -> SealedSecret:
         return await self._operate(_put_secret, sealed)
 
-    async def secrets(self: _Access) -> list[SealedSecret]:
+    async def secrets(self: Access) -> list[SealedSecret]:
         return await self._read(_secrets)
 
-    async def delete_secret(self: _Access, reference: str) -> bool:
+    async def delete_secret(self: Access, reference: str) -> bool:
         return await self._operate(_delete_secret, reference)
 
-    async def secret_used(self: _Access, secret_id: str) -> None:
+    async def secret_used(self: Access, secret_id: str) -> None:
         await self._operate(_secret_used, secret_id)
 
-    async def put_diagram(self: _Access, entry: CatalogEntry, *, if_match: int | None) -> tuple[CatalogEntry, bool]:
+    async def put_diagram(self: Access, entry: CatalogEntry, *, if_match: int | None) -> tuple[CatalogEntry, bool]:
         return await self._operate(_put_diagram, entry, if_match)
 
-    async def delete_diagram(self: _Access, name: str, *, if_match: int | None) -> bool:
+    async def delete_diagram(self: Access, name: str, *, if_match: int | None) -> bool:
         return await self._operate(_delete_diagram, name, if_match)
 
-    async def diagram(self: _Access, name: str) -> CatalogEntry:
+    async def diagram(self: Access, name: str) -> CatalogEntry:
         return await self._read(_diagram, name)
 
-    async def diagrams(self: _Access, *, published_only: bool, after_name: str, limit: int) -> list[CatalogEntry]:
+    async def diagrams(self: Access, *, published_only: bool, after_name: str, limit: int) -> list[CatalogEntry]:
         return await self._read(_diagrams, published_only, after_name, limit)
 
-    async def catalog_changes(self: _Access, after: int, *, limit: int) -> list[CatalogEntry]:
+    async def catalog_changes(self: Access, after: int, *, limit: int) -> list[CatalogEntry]:
         return await self._read(_catalog_changes, after, limit)
 
 

@@ -39,8 +39,8 @@ def create(tx: Transaction, new: NewExecution) -> Created:
         tx.db.execute("INSERT OR IGNORE INTO sources (hash, data) VALUES (?, ?)", (new.source_hash, new.source))
     run = tx.db.execute(
         "INSERT INTO executions (execution_id, status, diagram_id, diagram_name, source_hash, origin, principal,"
-        " trace_parent, idempotency_key, idempotency_hash, head_seq, created_at)"
-        " VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
+        " trace_parent, idempotency_key, idempotency_hash, head_seq, created_at, timeout_us)"
+        " VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
         (
             new.execution_id,
             new.diagram_id,
@@ -52,6 +52,7 @@ def create(tx: Transaction, new: NewExecution) -> Created:
             new.idempotency_key or None,
             new.idempotency_hash,
             tx.now,
+            new.timeout_us,
         ),
     ).lastrowid
     event = new.created

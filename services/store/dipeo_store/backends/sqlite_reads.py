@@ -14,6 +14,7 @@ from dipeo_store.model import (
     Interaction,
     JournalPage,
     Message,
+    MessageFilter,
     NodeRun,
     Recovery,
     Signal,
@@ -91,11 +92,20 @@ def interactions(db: sqlite3.Connection, execution_id: str, open_only: bool) -> 
     return [Interaction(*row) for row in db.execute(f"{INTERACTION} WHERE e.id = ?{condition} ORDER BY i.id", (run,))]
 
 
-def messages(db: sqlite3.Connection, execution_id: str, after_seq: int, limit: int) -> list[Message]:
+def messages(
+    db: sqlite3.Connection, execution_id: str, wanted: MessageFilter, after_seq: int, limit: int
+) -> list[Message]:
+    where, values = "execution = ? AND seq > ?", list[int | str]((run_of(db, execution_id)[0], after_seq))
+    if wanted.person_id:
+        where, values = f"{where} AND ? IN (person_id, from_id, to_id)", [*values, wanted.person_id]
+    if wanted.search:
+        where, values = f"{where} AND instr(casefold(content), ?) > 0", [*values, wanted.search.casefold()]
+    if wanted.since is not None:
+        where, values = f"{where} AND created_at >= ?", [*values, wanted.since]
     rows = db.execute(
         "SELECT seq, message_id, node_id, iteration, person_id, from_id, to_id, role, content, token_count, created_at"
-        " FROM messages WHERE execution = ? AND seq > ? ORDER BY seq LIMIT ?",
-        (run_of(db, execution_id)[0], after_seq, limit),
+        f" FROM messages WHERE {where} ORDER BY seq LIMIT ?",
+        (*values, limit),
     )
     return [Message(*row) for row in rows]
 
