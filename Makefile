@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE  # start times depend on compiled bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format protos nightly bench verify-compose clean
+.PHONY: help setup run test lint format protos nightly conformance bench verify-compose clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ protos: setup  ## generate the gRPC stubs
 
 nightly: setup  ## the long tests
 	$(BIN)/pytest -m nightly
+
+conformance: setup  ## run the official MCP suite against the MCP service (npx; fetches Node 24 where Node is older)
+	$(BIN)/python services/mcp/tests/official/official_suite.py --any-node
 
 bench: setup  ## measure against peers and print the figures
 	for file in benchmarks/*.py; do $(BIN)/python "$$file" || exit 1; done
