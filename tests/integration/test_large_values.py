@@ -62,3 +62,25 @@ async def test_a_retry_takes_large_values_over(tmp_path: Path, inprocess: bool):
         assert failed.status == "failed"
         (tmp_path / "fixed").touch()
         assert (await home.follow(await home.retry(failed.execution_id))).result == 5_000_000
+
+
+async def test_a_run_that_writes_more_than_a_journal_may_hold_fails_by_name(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("DIPEO_STORE_MAX_EVENTS", "100")
+    text = light(
+        """
+        - {label: S, type: start}
+        - {label: Step, type: code_job, code: "result = 1"}
+        - {label: Enough, type: condition, condition_type: custom, expression: "1 > 2"}
+        - {label: E, type: endpoint}
+        """,
+        """
+        - {from: S, to: Step}
+        - {from: Step, to: Enough}
+        - {from: Enough_condfalse, to: Step}
+        - {from: Enough_condtrue, to: E}
+        """,
+    )
+    async with house(tmp_path) as home:
+        run = await home.run(text)
+        assert (run.status, run.execution.error.code) == ("failed", "journal_full")
+        assert "may have 100 events" in run.execution.error.message and len(run.events) <= 101

@@ -34,6 +34,7 @@ from dipeo_protos.store.v1 import store_pb2, store_pb2_grpc
 
 log = logs.get(__name__)
 
+JOURNAL_FULL = "JOURNAL_FULL"
 MISTAKES = frozenset({"TRANSITION", "TOO_LARGE", "INVALID"})  # refusals that another try would meet again
 RECOVERY_S = 30.0  # for reading one journal
 
@@ -169,7 +170,9 @@ class Executions:
                 await run.drive(first)
         except (AppendRefused, StoreLost) as error:
             log.warning("run.lost", execution_id=execution_id, reason=error.reason, error=str(error))
-            if error.reason in MISTAKES:
+            if error.reason == JOURNAL_FULL:
+                await run.give_up(str(error), type="JournalFull", code="journal_full")
+            elif error.reason in MISTAKES:
                 await run.give_up(f"internal error: {error}")
             self.on_release(run.claim)
         except Exception as error:

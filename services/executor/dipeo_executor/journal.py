@@ -65,9 +65,18 @@ class Journal:
             expected_seq = await done
         return expected_seq
 
-    async def give_up(self, execution_id: str, *, fence: int, expected_seq: int, message: str) -> None:
-        """End a run that a mistake of ours broke: failed, with code internal. Never raises DipeoError."""
-        error = events_pb2.Error(type="InternalError", message=message, code="internal")
+    async def give_up(
+        self,
+        execution_id: str,
+        *,
+        fence: int,
+        expected_seq: int,
+        message: str,
+        type: str = "InternalError",
+        code: str = "internal",
+    ) -> None:
+        """End a run that cannot go on, by a mistake of ours if nothing else is said. Never raises DipeoError."""
+        error = events_pb2.Error(type=type, message=message, code=code)
         end = events_pb2.Event(event_id=ids.new_hex(), execution_failed=events_pb2.ExecutionFailed(error=error))
         end.at.GetCurrentTime()
         try:

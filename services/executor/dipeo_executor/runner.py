@@ -131,11 +131,16 @@ class Run:
         finally:
             await self._cancel_tasks()
 
-    async def give_up(self, message: str) -> None:
-        """End a run that our own mistake broke: failed, with code internal."""
+    async def give_up(self, message: str, *, type: str = "InternalError", code: str = "internal") -> None:
+        """End a run that cannot go on, by our own mistake if nothing else is said: failed."""
         claim = self.claim
         await self.tools.journal.give_up(
-            claim.execution_id, fence=claim.fence, expected_seq=self._head_seq, message=message
+            claim.execution_id,
+            fence=claim.fence,
+            expected_seq=self._head_seq,
+            message=message,
+            type=type,
+            code=code,
         )
 
     # --- the loop ----------------------------------------------------------------------------------------------------

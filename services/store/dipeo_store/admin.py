@@ -1,13 +1,15 @@
-"""`dipeo-store migrate | verify | rebuild ID`: what people do to a database by hand. (spec/store.md §16.9, §18)"""
+"""`dipeo-store migrate | verify | backup | rebuild`: what people do to a database by hand. (store contract 16.9, 18)"""
 
 import argparse
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dipeo_kit.errors import NotSupported
 from dipeo_store.audit import problems
-from dipeo_store.backends import migrations, sqlite_audit
+from dipeo_store.backends import migrations, sqlite_audit, sqlite_backup
 from dipeo_store.backends.sqlite import open_sqlite, translated
 
 if TYPE_CHECKING:
@@ -20,18 +22,24 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="serve, the default")
     commands.add_parser("migrate", help="bring the schema of the database up to date")
     commands.add_parser("verify", help="check every journal, and that the tables say what the journals say")
+    backup = commands.add_parser("backup", help="copy a SQLite database, also while a store serves it")
+    backup.add_argument(
+        "subject", metavar="FILE", nargs="?", default="", help="default: a new one in backup/ beside it"
+    )
     rebuild = commands.add_parser("rebuild", help="make the tables of one execution anew from its journal")
-    rebuild.add_argument("execution_id", metavar="ID")
+    rebuild.add_argument("subject", metavar="ID")
     return made
 
 
-async def run(command: str, settings: "Settings", execution_id: str) -> int:
+async def run(command: str, settings: "Settings", subject: str) -> int:
     """Exit code: 0, or 1 when verify found something. Raises DipeoError."""
     if command == "migrate":
         await _migrate(settings)
     elif command == "rebuild":
-        await _rebuild(settings, execution_id)
-        print(f"{execution_id} is rebuilt from its journal")
+        await _rebuild(settings, subject)
+        print(f"{subject} is rebuilt from its journal")
+    elif command == "backup":
+        print(_backup(settings, subject))
     else:
         return await _verify(settings)
     return 0
@@ -73,6 +81,16 @@ async def _audited(settings: "Settings") -> AsyncIterator[list[str]]:
         with translated(settings.file), sqlite_audit.reading(settings.file) as file:
             for run_, execution_id in sqlite_audit.executions(file):
                 yield problems(run_, execution_id, sqlite_audit.snapshot(file, run_))
+
+
+def _backup(settings: "Settings", file: str) -> Path:
+    """The copy. Raises Unusable, NotSupported."""
+    if settings.is_postgres:
+        raise NotSupported("a Postgres database is backed up with its own tools, e.g. pg_dump")
+    if file:
+        sqlite_backup.copy(settings.file, Path(file))
+        return Path(file)
+    return sqlite_backup.rotate(settings.file)
 
 
 async def _rebuild(settings: "Settings", execution_id: str) -> None:

@@ -6,7 +6,8 @@ dipeo_kit.errors.Conflict
 │   ├── SeqMismatch     reload: the journal went on without you
 │   ├── Terminal        stop: the execution has ended
 │   ├── IllegalTransition  a mistake of the writer
-│   └── TooLarge        an event beyond the limit
+│   ├── TooLarge        an event beyond the limit
+│   └── JournalFull     the execution has written as much as one may; only its end fits
 ├── NotLegalNow         a signal or answer that came too late (reason CONFLICT)
 ├── EtagMismatch        a diagram of the catalogue that somebody else changed
 ├── NoMasterKey, WrongMasterKey  secrets cannot be sealed or opened
@@ -73,6 +74,14 @@ class TooLarge(Refused):
     def __init__(self, execution_id: str, event: str, *, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(f"execution {execution_id}: {event} has {size_bytes} bytes, at most {limit_bytes} are allowed")
         self.execution_id, self.size_bytes = execution_id, size_bytes
+
+
+class JournalFull(Refused):
+    reason = "JOURNAL_FULL"
+
+    def __init__(self, execution_id: str, limit: int) -> None:
+        super().__init__(f"execution {execution_id}: its journal may have {limit} events, and is full")
+        self.execution_id = execution_id
 
 
 class NotLegalNow(Conflict):

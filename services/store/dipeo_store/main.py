@@ -51,6 +51,7 @@ class Settings(ServiceSettings):
     log_level: str = "INFO"
     master_key: SecretStr = SecretStr("")  # 32 bytes as hex or base64; without it no secrets are kept
     master_key_file: Path | None = None  # where it stands instead
+    max_events: int = Field(50_000, ge=100)  # of one execution
     retain_days: float = Field(30, ge=0)  # after their end executions are removed, unless pinned; 0 = never
     log_days: float = Field(7, ge=0)  # after it the texts of their logs are; 0 = never
     sweep_s: float = Field(600, gt=0)
@@ -141,6 +142,7 @@ async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator
             clock=clock,
             heartbeat_s=settings.heartbeat_s,
             lost_s=settings.lost_s,
+            max_events=settings.max_events,
         )
         address = await stack.enter_async_context(
             rpc.serve(
@@ -197,7 +199,7 @@ def main() -> None:
     logs.configure(settings.log_level, service="store")
     try:
         if arguments.command not in (None, "serve"):
-            sys.exit(asyncio.run(admin.run(arguments.command, settings, getattr(arguments, "execution_id", ""))))
+            sys.exit(asyncio.run(admin.run(arguments.command, settings, getattr(arguments, "subject", ""))))
         with telemetry.exporting("dipeo-store"):
             asyncio.run(_serve(settings))
     except DipeoError as error:

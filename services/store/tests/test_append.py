@@ -204,3 +204,16 @@ async def test_several_appends_of_one_execution_in_one_request_follow_each_other
         )
         assert [each.reason for each in results] == ["", "", "TRANSITION", ""]
         assert [each.head_seq for each in results if not each.reason] == [3, 4, 5]
+
+
+async def test_a_journal_that_is_full_takes_its_end_only(store: Store):
+    await store.stop()
+    store.settings = store.settings.model_copy(update={"max_events": 100})
+    await store.start()
+    async with store.session() as session:
+        work = await store.running(session)
+        assert not (await store.append(work, *(event("execution_log", message=str(n)) for n in range(98)))).reason
+        refused = await store.append(work, started("a"))
+        assert refused.reason == "JOURNAL_FULL" and "100" in refused.message
+        assert not (await store.append(work, event("execution_failed"))).reason
+        assert len(await store.journal(work.execution_id)) == 101
