@@ -268,7 +268,7 @@ def _token(layout: Layout) -> str:
     return token
 
 
-def _master_key_file(layout: Layout) -> dict[str, Path]:
+def _master_key_file(layout: Layout) -> dict[str, Any]:
     """The project's own master key, made at the first start, unless the environment has one."""
     if os.environ.get("DIPEO_STORE_MASTER_KEY") or os.environ.get("DIPEO_STORE_MASTER_KEY_FILE"):
         return {}
