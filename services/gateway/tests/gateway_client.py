@@ -13,6 +13,10 @@ FOLLOW = """subscription ExecutionUpdates($id: String!, $last_seq: Int) {
   }
 }"""
 
+SUMMARIES = """subscription Summaries($filter: ExecutionFilterInput) {
+  executionSummaries(filter: $filter) { id status }
+}"""
+
 
 async def ask(http: httpx2.AsyncClient, query: str, /, headers: dict[str, str] | None = None, **variables: Any) -> Any:
     """The whole answer: {data, errors?}."""
@@ -35,6 +39,15 @@ class Socket:
     async def follow(self, execution_id: str, last_seq: int = 0, *, operation: str = "1") -> None:
         payload = {"query": FOLLOW, "variables": {"id": execution_id, "last_seq": last_seq}}
         await self.raw.send_json({"id": operation, "type": "subscribe", "payload": payload})
+
+    async def summaries(self, filter: dict[str, Any] | None = None) -> AsyncIterator[dict[str, str]]:
+        """Execution id → status, each time something has changed."""
+        payload = {"query": SUMMARIES, "variables": {"filter": filter}}
+        await self.raw.send_json({"id": "s", "type": "subscribe", "payload": payload})
+        while True:
+            message = await self.message()
+            assert message["type"] == "next", message
+            yield {each["id"]: each["status"] for each in message["payload"]["data"]["executionSummaries"]}
 
     async def message(self) -> Any:
         return await self.raw.receive_json()

@@ -139,6 +139,16 @@ class Store(store_pb2_grpc.StoreServiceServicer):
             self.watchers += change
             self.changed.notify_all()
 
+    async def WatchExecutions(
+        self, request: store_pb2.WatchExecutionsRequest, context: Any
+    ) -> AsyncIterator[store_pb2.WatchExecutionsResponse]:
+        self.requests.append(request)
+        while True:
+            found = [kept.execution for kept in self.kept.values()]
+            yield store_pb2.WatchExecutionsResponse(executions=found)
+            async with self.changed:
+                await self.changed.wait()
+
     async def PostSignal(self, request: store_pb2.PostSignalRequest, context: Any) -> store_pb2.PostSignalResponse:
         kept = self._find(request)
         if kept.ended:

@@ -151,3 +151,14 @@ async def test_a_stopping_gateway_closes_its_sockets_with_1012_so_that_clients_c
             assert await close_code(ws.raw) == 1012
             await stopping
     await house.store.watched_by(0)
+
+
+async def test_all_executions_can_be_followed_at_once(house):
+    first = await house.store.add(*STORY[:2])
+    async with socket(house.http) as ws:
+        summaries = ws.summaries({"status": "RUNNING", "diagram_id": "tea.light.yaml"})
+        assert await anext(summaries) == {first: "RUNNING"}
+        await house.store.happen(first, ev.ExecutionCompleted())
+        assert await anext(summaries) == {first: "COMPLETED"}
+    asked = house.store.requests[-1]
+    assert (list(asked.statuses), asked.diagram_id) == ([pb.EXECUTION_STATUS_RUNNING], "tea.light.yaml")
