@@ -33,6 +33,10 @@ def serve(config: Config, *, stdio: bool, port: int | None, ngrok: bool) -> int:
     try:
         rules.check(settings)
         rules.warn_unknown()
+        if settings.expose == "ngrok":
+            from dipeo_mcp import tunnel
+
+            tunnel.prepared(settings)  # before the stack is started for nothing
         _use_stack(config)
         return _run(_stdio(config, settings) if stdio else _http(config, settings))
     except SettingsRefused as error:

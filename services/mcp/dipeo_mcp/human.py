@@ -43,16 +43,21 @@ def input_required(live: Live) -> types.InputRequiredResult:
     """Every open question, and whose they are; the state is sealed by the SDK's boundary."""
     return types.InputRequiredResult(
         input_requests={key: types.ElicitRequest(params=form(prompt)) for key, prompt in live.prompts.items()},
-        request_state=json.dumps({"v": STATE_VERSION, "e": live.execution_id, "p": sorted(live.prompts)}),
+        request_state=json.dumps(
+            {"v": STATE_VERSION, "e": live.execution_id, "p": sorted(live.prompts), "n": live.step_count}
+        ),
     )
 
 
-async def resumed(call: Call) -> Live:
-    """The run a retried call belongs to, its answers handed in. Raises MCPError for a state that is not ours."""
+async def resumed(call: Call) -> tuple[Live, int]:
+    """(the run a retried call belongs to, its answers handed in; its steps before that).
+
+    Raises MCPError for a state that is not ours.
+    """
     refused = MCPError(types.INVALID_PARAMS, "Invalid or expired requestState")
     try:
         state: Any = json.loads(call.params.request_state or "")
-        execution_id, asked = state["e"], state["p"]
+        execution_id, asked, told = state["e"], state["p"], state["n"]
         if state["v"] != STATE_VERSION or not ids.is_execution_id(execution_id):
             raise refused
     except (ValueError, KeyError, TypeError):
@@ -72,7 +77,7 @@ async def resumed(call: Call) -> Live:
     ]
     live = call.service.lives.of(execution_id, found.execution.principal)
     await seen_closed(live, found.execution.head_seq, settled)
-    return live
+    return live, told
 
 
 async def seen_closed(live: Live, seq: int, prompt_ids: Sequence[str]) -> None:

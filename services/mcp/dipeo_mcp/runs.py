@@ -27,15 +27,16 @@ ABORT_S = 2.0
 
 async def run(call: Call, offer: Offer, inputs: Json, options: RunOptions) -> Answer:
     """Start it, or go on with what an answer belongs to, and answer as soon as there is something to say."""
+    told = 0  # steps that an earlier round has told
     if call.params.request_state is not None:
-        live = await human.resumed(call)
+        live, told = await human.resumed(call)
     else:
         live = await start(call, offer, inputs, options)
     total = offer.node_count if offer.straight else None
     if options.background:
         return await _later(call, live, total)
     try:
-        return await _go_along(call, live, options, total)
+        return await _go_along(call, live, options, total, told)
     except asyncio.CancelledError:
         if options.on_disconnect == "abort":
             with anyio.CancelScope(shield=True), anyio.move_on_after(ABORT_S):
@@ -182,9 +183,9 @@ async def _later(call: Call, live: Live, total: int | None) -> Answer:
     return await answer(call, live, total=total)
 
 
-async def _go_along(call: Call, live: Live, options: RunOptions, total: int | None) -> Answer:
+async def _go_along(call: Call, live: Live, options: RunOptions, total: int | None, told: int) -> Answer:
     """Until it ends, a human is needed whom this call cannot ask, or the time to wait is over."""
-    reporter = _Reporter(call, float(total) if total else None, refilled_at=time.monotonic())
+    reporter = _Reporter(call, float(total) if total else None, told=told, refilled_at=time.monotonic())
     wait_s = options.wait_s
     if wait_s is None:
         settings = call.service.settings

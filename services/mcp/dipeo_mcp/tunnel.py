@@ -78,6 +78,11 @@ def planned(settings: Settings, gate: Gate) -> Plan:
         raise SettingsRefused("a tunnel needs authentication: MCP_AUTH_ENABLED and MCP_AUTH_REQUIRED may not be false")
     if not gate.methods:
         raise SettingsRefused("a tunnel needs at least one credential that is accepted: set MCP_API_KEYS")
+    return prepared(settings)
+
+
+def prepared(settings: Settings) -> Plan:
+    """The part that needs no credentials. Raises SettingsRefused."""
     if not settings.is_loopback:
         raise SettingsRefused(f"a tunnel needs the public listener on loopback, not on {settings.host}")
     token = settings.ngrok_authtoken.get_secret_value()
