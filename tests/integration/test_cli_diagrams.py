@@ -207,9 +207,7 @@ def test_case_48_a_loop_ends_in_a_script_where_it_ends_in_a_run(house: Any) -> N
     house.write("loop.light.yaml", LOOP)
     assert house("export", "loop", "loop.py", "--light").code == 0
     ran = run_python(house, "loop.py")
-    assert (
-        json.loads(ran.stdout) == house("run", "loop", "--output-only", "-q").json == {"state": {"n": 4}}
-    )
+    assert json.loads(ran.stdout) == house("run", "loop", "--output-only", "-q").json == {"state": {"n": 4}}
 
 
 def test_case_49_a_bad_diagram_is_not_exported(house: Any) -> None:

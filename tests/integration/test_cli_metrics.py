@@ -1,6 +1,5 @@
 """`dipeo metrics` through the whole stack; cases 32 to 35 of spec/cli.md §17."""
 
-
 from command import Project
 
 NOBODY = "exec_" + "0" * 32

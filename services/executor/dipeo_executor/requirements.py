@@ -10,7 +10,7 @@ from dipeo_executor.formats.model import Diagram, DiagramPerson
 from dipeo_executor.formats.sections import known_words
 from dipeo_executor.llm import formats, models, persons, structured
 from dipeo_executor.llm.services import SERVICES as MODEL_SERVICES
-from dipeo_executor.nodes import code_job, condition, json_schema_validator, person_job, start, template_job
+from dipeo_executor.nodes import condition, json_schema_validator, person_job, start, template_job
 from dipeo_executor.nodes.base import Props
 from dipeo_executor.program import Person
 from dipeo_executor.properties import Given

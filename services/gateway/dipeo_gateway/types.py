@@ -144,7 +144,7 @@ class ExecuteDiagramInput:
     )
     execution_id: strawberry.ID | None = None
     uploads: JSON | None = strawberry.field(
-        default=None, description="For a remote executor: {files: {name: sha256 or \"\"}, contents: [base64]}."
+        default=None, description='For a remote executor: {files: {name: sha256 or ""}, contents: [base64]}.'
     )
 
 

@@ -44,9 +44,10 @@ def _binaries() -> tuple[Path, list[str]]:
 
 
 class Server:
-    """A Postgres of one's own, to be stopped, killed and started again. Keeps nothing over a power cut."""
+    """A Postgres of one's own, to be stopped, killed and started again. Unless `durable` a power cut would empty it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        self._fsync = "on" if durable else "off"
         self._folder, self._data = folder, folder / "data"  # short: a socket path has at most 107 bytes
         self._binaries, self._as = _binaries()
         self._data.mkdir()
@@ -61,7 +62,8 @@ class Server:
 
     def start(self) -> None:
         """After a kill its last processes may take a moment to leave."""
-        postgres = [self._binaries / "postgres", "-D", self._data, "-k", self._data, "-h", "", "-c", "fsync=off"]
+        postgres = [self._binaries / "postgres", "-D", self._data, "-k", self._data, "-h", ""]
+        postgres += ["-c", f"fsync={self._fsync}"]
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             with (self._folder / "log").open("ab") as log:
@@ -96,8 +98,8 @@ class Server:
 
 
 @contextmanager
-def own_server() -> Iterator[Server]:
-    server = Server(Path(tempfile.mkdtemp(prefix="pg")))
+def own_server(*, durable: bool = False) -> Iterator[Server]:
+    server = Server(Path(tempfile.mkdtemp(prefix="pg")), durable=durable)
     try:
         yield server
     finally:
