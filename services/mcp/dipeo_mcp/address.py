@@ -1,6 +1,6 @@
 """Where we are reached: names a Host header may say, and the public URL, which a tunnel may change at any time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -16,7 +16,6 @@ class Address:
     tunnelled: bool = False
     tunnel_url: str = ""
     port: int = 0
-    _extra: set[str] = field(default_factory=set)
 
     @property
     def public_url(self) -> str:

@@ -12,7 +12,6 @@ from mcp.server.session import ServerSession
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
     ListenHandler,
-    PromptsListChanged,
     ResourcesListChanged,
     ResourceUpdated,
     ServerEvent,
@@ -83,9 +82,6 @@ class Notices:
         for name in bodies:
             for part in ("", "/schema", "/graph"):
                 await self.updated(f"{names.URI}{name}{part}")
-
-    async def prompts_changed(self) -> None:
-        await self._tell_all(PromptsListChanged(), lambda proxy: proxy.send_prompt_list_changed())
 
     async def updated(self, uri: str, owner: str | None = None) -> None:
         """`owner` None: everybody may know; else the owner, and who sees everything."""

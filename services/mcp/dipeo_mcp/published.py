@@ -48,10 +48,6 @@ class Offer:
     def name(self) -> str:
         return self.entry.name
 
-    @property
-    def is_open(self) -> bool:
-        return self.schema.get("additionalProperties", True) is not False
-
     def validator(self) -> jsonschema_rs.Draft202012Validator:
         return schemas.compiled(self.schema)
 

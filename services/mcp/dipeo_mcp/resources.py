@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
 from importlib import resources as files
 from typing import Any
 from urllib.parse import parse_qs
@@ -204,9 +203,6 @@ def _mime(offer: Offer) -> str:
 def _text(uri: str, text: str, mime: str, ttl_ms: int) -> types.ReadResourceResult:
     contents = [types.TextResourceContents(uri=uri, text=text, mime_type=mime)]
     return types.ReadResourceResult(contents=contents, ttl_ms=ttl_ms, cache_scope="private")
-
-
-Complete = Callable[[Service, Principal], Awaitable[list[str]]]
 
 
 async def diagram_names(service: Service, principal: Principal) -> list[str]:

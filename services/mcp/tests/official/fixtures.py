@@ -11,6 +11,7 @@ from typing import Any
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import PromptsListChanged
 
 from dipeo_mcp import principals, runs, tasks
 from dipeo_mcp.arguments import RunOptions
@@ -362,7 +363,10 @@ class FixtureHandlers(Handlers):
         if params.name in ("test_trigger_tool_change", "test_trigger_prompt_change"):
             tools = params.name == "test_trigger_tool_change"
             notices = self._service.notices
-            await (notices.catalogue_changed(True, ()) if tools else notices.prompts_changed())
+            if tools:
+                await notices.catalogue_changed(True, ())
+            else:  # ours never change
+                await notices._tell_all(PromptsListChanged(), lambda proxy: proxy.send_prompt_list_changed())
             return text("changed")
         if params.name in TOOLS:
             return await TOOLS[params.name][0](Call(self._service, ctx, params))
