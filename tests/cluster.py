@@ -99,7 +99,9 @@ def cluster(
 
         at = {f"executor{number}": f"unix:{sockets}/executor{number}" for number in range(executors)}
         store = f"unix:{sockets}/store"
-        running = Cluster(project, service("store", 0, listen=store, url=f"sqlite:///{base}/state.db", lost_s=2))
+        running = Cluster(
+            project, service("store", 0, listen=store, url=f"sqlite:///{base}/state.db", heartbeat_s=1, lost_s=10)
+        )
         running.executors += [
             service("executor", number, listen=at[f"executor{number}"], store=store, store_lost_s=20)
             for number in range(executors)

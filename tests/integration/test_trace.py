@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from cluster import TOKEN, Cluster, cluster
+from cluster import TOKEN, Cluster, Service, cluster
 from command import wait_for
 from otlp import Received, Span, receiver
 
@@ -56,6 +56,13 @@ def only(received: Received, service: str, name: str) -> Span:
     return found[0]
 
 
+def holder_of(house: Cluster, execution_id: str) -> Service:
+    """The executor that began the run: on a busy machine not the one it was submitted to."""
+    started = next(it for it in house.project.events(execution_id) if it["type"] == "EXECUTION_STARTED")
+    pid = int(started["data"]["executor"].rpartition("/")[2])
+    return next(it for it in house.executors if it.process and it.process.pid == pid)
+
+
 def test_one_trace_runs_from_the_command_line_to_the_model_call(house: Cluster, received: Received):
     (house.project.base / "go").touch()
     house.project("run", "poem.light.yaml", "--mock-llm", check=0)
@@ -63,7 +70,14 @@ def test_one_trace_runs_from_the_command_line_to_the_model_call(house: Cluster, 
     root = only(received, "dipeo-cli", "dipeo run")
     assert root.parent_id == ""
     run = only(received, "dipeo-executor", "run")
-    wait_for(lambda: len([it for it in received.trace(root.trace_id) if it.name.startswith("node ")]) == 5, "nodes")
+    awaited = {f"node {label}" for label in ("Start", "Quick", "Verse", "Wait", "Done")} | {
+        "mutation ExecuteDiagram",
+        "dipeo.executor.v1.ExecutorService/Submit",
+        "dipeo.store.v1.StoreService/CreateExecution",
+        "store.append",
+        "chat small",
+    }
+    wait_for(lambda: awaited <= {it.name for it in received.trace(root.trace_id)}, "every span of the run")
     trace = {it.name: it for it in received.trace(root.trace_id)}
 
     assert [it.trace_id for it in list(received.spans) if it.service == "dipeo-cli"] == [root.trace_id]
@@ -88,11 +102,11 @@ def test_a_run_goes_on_in_its_own_trace_after_kill_9_of_its_executor(house: Clus
     execution_id = house.project.background("poem.light.yaml")
     wait_for(lambda: spans(received, "dipeo-executor", "node Verse"), "the node before the one that waits")
 
-    house.executors[0].kill()  # the gateway submits there, and it claimed the run at once
+    holder_of(house, execution_id).kill()
     (house.project.base / "go").touch()
     wait_for(lambda: house.project.results(execution_id)["status"] == "completed", "the run to end")
 
-    run = only(received, "dipeo-executor", "run")  # that of the first died with it
+    run = only(received, "dipeo-executor", "run")  # the first one's died with it
     assert run.attributes["dipeo.recovered"] is True
     assert (run.trace_id, run.attributes["dipeo.execution.id"]) == ("c" * 32, execution_id)
     wait_for(lambda: [it for it in received.trace("c" * 32) if it.name == "node Done"], "the last node")
