@@ -5,9 +5,11 @@ out; what may follow is decided by the pure rules of journal.py and projection.p
 statement with arrays, never row by row. (spec/store.md §16.2)
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, get_type_hints
 
 import asyncpg
@@ -99,6 +101,7 @@ _STATEMENTS = {
     "chunks": f"{_insert('blob_chunks', BlobChunk)} ON CONFLICT DO NOTHING",
     "blob_refs": f"{_insert('blob_refs', BlobRef)} ON CONFLICT DO NOTHING",
 }
+_TOGETHER = ("events", "opened", "closed", "advanced")  # of different rows
 _ENDED = "unnest($1::bigint[], $2::bigint[]) AS new (ended_at, execution)"
 _AT_THE_END = (
     f"UPDATE node_runs SET status = 'aborted', ended_at = new.ended_at FROM {_ENDED}"
@@ -249,13 +252,38 @@ class Transaction:
         await self.flush()
 
     async def flush(self) -> None:
-        """Write the rows gathered so far, one statement per table."""
-        changes, self.changes = _merged(self.changes), Changes()
-        for name, sql in _STATEMENTS.items():
-            if rows := getattr(changes, name):
-                await self.db.execute(sql, *_columns(rows))
-        for sql in _AT_THE_END if changes.ended else ():
-            await self.db.execute(sql, *_columns([(row.ended_at, row.execution) for row in changes.ended]))
+        """Write the rows gathered so far."""
+        changes, self.changes = self.changes, Changes()
+        for sql, columns in statements(changes):
+            await self.db.execute(sql, *columns)
+
+
+def statements(changes: Changes) -> Iterator[tuple[str, list[list[Any]]]]:
+    """One per table, with an array per column; those of nearly every append joined to one, to save round trips."""
+    changes = _merged(changes)
+    together = tuple(name for name in _TOGETHER if getattr(changes, name))
+    if {row[-4:] for row in changes.closed} & {row[:4] for row in changes.opened}:
+        together = ()  # within one statement nothing sees what it inserts
+    if together:
+        yield _joined(together), [column for name in together for column in _columns(getattr(changes, name))]
+    for name, sql in _STATEMENTS.items():
+        if name not in together and (rows := getattr(changes, name)):
+            yield sql, _columns(rows)
+    for sql in _AT_THE_END if changes.ended else ():
+        yield sql, _columns([(row.ended_at, row.execution) for row in changes.ended])
+
+
+@cache
+def _joined(names: tuple[str, ...]) -> str:
+    parts, parameters = [], 0
+    for name in names:
+        parts.append(f"{name} AS ({_renumbered(_STATEMENTS[name], parameters)})")
+        parameters += len(set(re.findall(r"[$][0-9]+", _STATEMENTS[name])))
+    return f"WITH {', '.join(parts)} SELECT"
+
+
+def _renumbered(sql: str, by: int) -> str:
+    return re.sub(r"[$]([0-9]+)", lambda found: f"${int(found[1]) + by}", sql)
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
