@@ -6,7 +6,15 @@ from typing import Any, TypeVar
 
 from dipeo_kit.errors import BadInput, DipeoError
 from dipeo_store import errors, model
-from dipeo_store.backends import News, Publish, migrations, postgres_inbox, postgres_migrations, postgres_reads
+from dipeo_store.backends import (
+    News,
+    Publish,
+    migrations,
+    postgres_inbox,
+    postgres_migrations,
+    postgres_reads,
+    postgres_sessions,
+)
 from dipeo_store.backends.postgres_committer import Committers
 from dipeo_store.backends.postgres_content import PostgresContent
 from dipeo_store.backends.postgres_database import LOST_A_RACE, ROW_REFUSED, Access, Database, open_database
@@ -86,21 +94,23 @@ class PostgresBackend(PostgresContent, PostgresRetention):
         return answered
 
     async def open_session(self, session_id: str, executor: str, version: str) -> None:
-        await self._operate(postgres_inbox.open_session, session_id, executor, version)
+        await self._operate(postgres_sessions.open_session, session_id, executor, version)
 
     async def resume_session(self, session_id: str, holding: Collection[str]) -> bool:
-        return await self._operate(postgres_inbox.resume_session, session_id, holding)
+        return await self._operate(postgres_sessions.resume_session, session_id, holding)
 
     async def end_session(self, session_id: str, *, lost: bool) -> None:
-        given_back = await self._operate(postgres_inbox.end_session, session_id, lost=lost, hand_over=self._hand_over)
+        given_back = await self._operate(
+            postgres_sessions.end_session, session_id, lost=lost, hand_over=self._hand_over
+        )
         if given_back:
             self._tell(Exchange.work_is_ready)
 
     async def claim(self, session_id: str, limit: int) -> list[model.Work]:
-        return await self._operate(postgres_inbox.claim, session_id, limit)
+        return await self._operate(postgres_sessions.claim, session_id, limit)
 
     async def release(self, session_id: str, execution_id: str, fence: int) -> None:
-        await self._operate(postgres_inbox.release, session_id, execution_id, fence)
+        await self._operate(postgres_sessions.release, session_id, execution_id, fence)
         self._tell(Exchange.work_is_ready)
 
     async def _operate(self, operation: Callable[..., Awaitable[Result]], *args: Any, **kwargs: Any) -> Result:
@@ -137,10 +147,10 @@ class PostgresBackend(PostgresContent, PostgresRetention):
     # --- several stores on one database ---
 
     async def renew(self, session_ids: Collection[str]) -> set[str]:
-        return await self._operate(postgres_inbox.renew, session_ids)
+        return await self._operate(postgres_sessions.renew, session_ids)
 
     async def lose_silent_sessions(self, lost_s: float) -> list[str]:
-        lost = await self._operate(postgres_inbox.lose_silent_sessions, lost_s=lost_s, hand_over=self._hand_over)
+        lost = await self._operate(postgres_sessions.lose_silent_sessions, lost_s=lost_s, hand_over=self._hand_over)
         if lost:
             self._tell(Exchange.work_is_ready)
         return lost
