@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import stat
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -133,6 +134,15 @@ def test_a_taken_port_is_a_sentence(own_house: Any, taken_port: int) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.fixture
+def hangs_up() -> Iterator[None]:
+    """Under nohup the tests, and so the command, would ignore SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangs_up")
 def test_hanging_up_detaches(own_house: Any) -> None:
     with own_house.start("run", "slow", "--progress", "plain") as process:
         while "Nap" not in process.stderr.readline():
