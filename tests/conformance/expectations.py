@@ -249,16 +249,16 @@ CASES: dict[str, Expect] = {
     ),
     "person-google": Expect(why="a reply", fired=("go", "a1", "end"), outputs={"a1": "messages 1"}),
     "person-llm-error": Expect(
-        why="decision 1; that the model is asked again comes with the model layer",
+        why="decision 1; asked again as the default policy says, then failed",
         status="failed",
         fired=("go", "a1"),
-        failed={"a1": "openai answered 500"},
+        failed={"a1": "mock answered 500"},
     ),
     "person-rate-limit": Expect(
-        why="decision 1; that the model is asked again comes with the model layer",
+        why="decision 1; asked again as the default policy says, then failed",
         status="failed",
         fired=("go", "a1"),
-        failed={"a1": "openai answered 429"},
+        failed={"a1": "mock answered 429"},
     ),
     "person-missing-key": Expect(
         why="the node fails and names what is missing",
