@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from dipeo_executor import main as executor_main
+from dipeo_executor.settings import Settings as ExecutorSettings
 from dipeo_kit import rpc
 from dipeo_protos.diagram.v1 import diagram_pb2
 from dipeo_protos.executor.v1 import executor_pb2, executor_pb2_grpc
 from dipeo_protos.store.v1 import events_pb2, store_pb2, store_pb2_grpc
 from dipeo_store import main as store_main
+from dipeo_store.settings import Settings as StoreSettings
 
 STATUS = {number: name.removeprefix("EXECUTION_STATUS_").lower() for name, number in store_pb2.ExecutionStatus.items()}
 
@@ -114,9 +116,9 @@ async def house(base: Path, *, inprocess: bool = False, **executor: Any) -> Asyn
     via = rpc.INPROCESS if inprocess else ""
     async with AsyncExitStack() as stack:
         sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dipeo")))  # unix paths are short
-        store_settings = store_main.Settings(url=f"sqlite:///{base}/state.db", listen=f"unix:{sockets}/store.sock")
+        store_settings = StoreSettings(url=f"sqlite:///{base}/state.db", listen=f"unix:{sockets}/store.sock")
         store_address = await stack.enter_async_context(store_main.running(store_settings))
-        executor_settings = executor_main.Settings(
+        executor_settings = ExecutorSettings(
             listen=f"unix:{sockets}/executor.sock", store=via + store_address, base_dir=base, **executor
         )
         executor_address = await stack.enter_async_context(executor_main.running(executor_settings))

@@ -24,7 +24,7 @@ def documented() -> dict[str, str]:
 
 def variables(service: str) -> dict[str, Any]:
     """Variable → the default the service has for it."""
-    settings = import_module(f"dipeo_{service}.main").Settings
+    settings = import_module(f"dipeo_{service}.settings").Settings
     found = {}
     for name, field in settings.model_fields.items():
         alias = field.validation_alias

@@ -11,7 +11,8 @@ from dask_cluster import DaskCluster, dask_cluster
 from house import House, house
 from lightly import light
 
-from dipeo_executor.main import Settings, running
+from dipeo_executor.main import running
+from dipeo_executor.settings import Settings
 from dipeo_kit.errors import BadInput, Unavailable
 
 WIDE = 8

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from dipeo_executor import values
-from dipeo_executor.main import Settings as Executor
+from dipeo_executor.settings import Settings as Executor
 from dipeo_store import blobs, wire
-from dipeo_store.main import Settings as Store
+from dipeo_store.settings import Settings as Store
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 ROWS = re.findall(r"^\|([^|]+)\|([^|]+)\|([^|]*`DIPEO_(?:STORE|EXECUTOR)_[^|]*)\|", PAGE, re.MULTILINE)

@@ -11,12 +11,14 @@ import postgres
 import pytest
 
 from dipeo_executor import main as executor_main
+from dipeo_executor.settings import Settings as ExecutorSettings
 from dipeo_kit import rpc
 from dipeo_kit.errors import DipeoError
 from dipeo_protos.diagram.v1 import diagram_pb2
 from dipeo_protos.executor.v1 import executor_pb2, executor_pb2_grpc
 from dipeo_protos.store.v1 import events_pb2, store_pb2, store_pb2_grpc
 from dipeo_store import main as store_main
+from dipeo_store.settings import Settings as StoreSettings
 
 STEPS = 8
 DIAGRAM = "\n".join(
@@ -47,7 +49,7 @@ class Replicas:
         self.addresses = [f"unix:{self._sockets}/store{number}" for number in range(2)]
         for number in range(2):
             await self.start_store(number)
-        settings = executor_main.Settings(
+        settings = ExecutorSettings(
             listen=f"unix:{self._sockets}/executor",
             store=",".join(self.addresses),
             base_dir=self._base,
@@ -66,7 +68,7 @@ class Replicas:
             await self.stop_store(number)
 
     async def start_store(self, number: int) -> None:
-        settings = store_main.Settings(
+        settings = StoreSettings(
             url=self._url, listen=self.addresses[number], heartbeat_s=0.2, lost_s=3, backoff_s=(0,), grace_s=0.5,
             connect_s=0.5, command_s=0.5, auto_migrate=True,
         )  # fmt: skip

@@ -136,39 +136,27 @@ async def _services(
     """All three, in the order in which they need each other; and a question: is any run unfinished?"""
     from pydantic import SecretStr
 
-    import dipeo_executor.main as executor
-    import dipeo_gateway.main as gateway
-    import dipeo_store.main as store
+    from dipeo_executor import main as executor
+    from dipeo_executor.settings import Settings as ExecutorSettings
+    from dipeo_gateway import main as gateway
+    from dipeo_gateway.settings import Settings as GatewaySettings
+    from dipeo_store import main as store
+    from dipeo_store.settings import Settings as StoreSettings
 
     addresses = {name: f"unix:{sockets / name}.sock" for name in ("store", "executor")}
     for address in addresses.values():
         Path(address.removeprefix("unix:")).unlink(missing_ok=True)  # left by a stack that was killed
     layout.database.parent.mkdir(parents=True, exist_ok=True)
+    stored = StoreSettings(url=f"sqlite:///{layout.database}", listen=addresses["store"], **_master_key_file(layout))
+    executed = ExecutorSettings(listen=addresses["executor"], store=addresses["store"], base_dir=layout.base)
+    served_by = GatewaySettings(
+        store=addresses["store"], executor=addresses["executor"], token=SecretStr(token), base=str(layout.base)
+    )
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        await enter(
-            store.running(
-                store.Settings(
-                    url=f"sqlite:///{layout.database}", listen=addresses["store"], **_master_key_file(layout)
-                )
-            )
-        )
-        await enter(
-            executor.running(
-                executor.Settings(listen=addresses["executor"], store=addresses["store"], base_dir=layout.base)
-            )
-        )
-        served = await enter(
-            gateway.running(
-                gateway.Settings(
-                    store=addresses["store"],
-                    executor=addresses["executor"],
-                    token=SecretStr(token),
-                    base=str(layout.base),
-                ),
-                listen_socket=listener,
-            )
-        )
+        await enter(store.running(stored))
+        await enter(executor.running(executed))
+        served = await enter(gateway.running(served_by, listen_socket=listener))
         channel = await enter(_channel(addresses["store"]))
         yield served, lambda: _has_unfinished(channel)
 

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from dipeo_executor.main import Settings
 from dipeo_executor.sandbox import Sandbox, SandboxUnavailable
+from dipeo_executor.settings import Settings
 from dipeo_kit import logs
 
 

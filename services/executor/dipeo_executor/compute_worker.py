@@ -64,7 +64,7 @@ async def end(execution_id: str, workspace: str) -> None:
 
 
 async def _sandbox(base: str) -> Sandbox:
-    from dipeo_executor.main import Settings  # at the first job: it knows every setting of an executor
+    from dipeo_executor.settings import Settings  # at the first job: it knows every setting of an executor
 
     async with _starting:
         if base not in _sandboxes:

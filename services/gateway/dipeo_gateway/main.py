@@ -8,49 +8,18 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import uvicorn
-from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import NoDecode, SettingsConfigDict
 
 from dipeo_gateway import app, backend, edge
 from dipeo_gateway.context import Activity
+from dipeo_gateway.settings import Settings
 from dipeo_kit import errors, logs, process, rpc, telemetry
-from dipeo_kit.settings import ServiceSettings
 
 log = logs.get(__name__)
 
 WS_PING_S = 20.0
-
-
-def _listed(value: Any) -> Any:
-    """Comma-separated text as a list."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-
-
-class Settings(ServiceSettings):
-    """Environment variables DIPEO_GATEWAY_<NAME>."""
-
-    model_config = SettingsConfigDict(env_prefix="DIPEO_GATEWAY_", frozen=True, extra="ignore")
-
-    listen: str = "127.0.0.1:8000"  # host:port; port 0 = any free one
-    store: str = "127.0.0.1:7801"  # host:port or unix:/path
-    executor: str = "127.0.0.1:7802"
-    token: SecretStr = SecretStr("")
-    token_file: Path | None = None  # created with a fresh token, mode 0600, when it does not exist
-    origins: Names = ()  # of pages that may talk to us, besides our own
-    hosts: Names = ()  # names we are reached by, besides the loopback ones; * = any
-    base: str = Field(default_factory=lambda: os.environ.get("DIPEO_BASE_DIR") or str(Path.cwd()))
-    introspection: bool = False
-    read_timeout_s: float = 2.5
-    write_timeout_s: float = 30.0
-    drain_s: int = 5
-    log_level: str = "INFO"
 
 
 @dataclass(frozen=True, slots=True)

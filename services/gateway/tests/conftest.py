@@ -6,7 +6,8 @@ import gateway_peers as peers
 import httpx2
 import pytest
 
-from dipeo_gateway.main import Running, Settings, running
+from dipeo_gateway.main import Running, running
+from dipeo_gateway.settings import Settings
 
 
 @dataclass

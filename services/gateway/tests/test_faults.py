@@ -9,7 +9,8 @@ from gateway_peers import Executor, Store, serve_executor, serve_store
 from graphql import GraphQLError
 
 from dipeo_gateway.faults import CodedErrors, code_of, text_of
-from dipeo_gateway.main import Settings, running
+from dipeo_gateway.main import running
+from dipeo_gateway.settings import Settings
 from dipeo_kit import errors
 
 GET = '{ getExecution(execution_id: "exec_0") { id } }'

@@ -6,7 +6,8 @@ import sys
 import httpx2
 import pytest
 
-from dipeo_gateway.main import Settings, running
+from dipeo_gateway.main import running
+from dipeo_gateway.settings import Settings
 from dipeo_kit import errors
 from dipeo_kit.settings import SettingsInvalid
 

@@ -3,12 +3,20 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRETS = Path("/run/secrets")  # where containers find files named like variables: dipeo_gateway_token
+
+
+def _listed(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+_T = TypeVar("_T")
+Listed = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_listed)]  # comma-separated text
 
 
 class SettingsInvalid(SystemExit):

@@ -3,13 +3,13 @@
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
 from dipeo_kit import logs
-from dipeo_kit.settings import ServiceSettings
+from dipeo_kit.settings import Listed, ServiceSettings
 from dipeo_mcp.errors import SettingsRefused
 
 log = logs.get(__name__)
@@ -18,12 +18,6 @@ PREFIX = "MCP_"
 CLAIMED_ELSEWHERE = {"MCP_CHATGPT_ORIGINS"}  # read through an alias
 
 
-def _listed(value: Any) -> Any:
-    """Comma-separated text as a list."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 NO_SECRET = SecretStr("")
 
 
@@ -44,7 +38,7 @@ class Settings(ServiceSettings):
     api_keys: SecretStr = NO_SECRET  # comma list of KEY or name:scope+scope:KEY
     keys_file: Path | None = None  # hashes of further keys, mode 0600; a first key is made when there is none at all
     jwt_enabled: bool = False
-    jwt_algorithm: Names = ("RS256", "ES256")
+    jwt_algorithm: Listed[str] = ("RS256", "ES256")
     jwt_secret: SecretStr = NO_SECRET
     jwt_public_key: str = ""
     jwt_public_key_file: Path | None = None
@@ -52,19 +46,19 @@ class Settings(ServiceSettings):
     jwt_issuer: str = ""
     oauth_server_url: str = ""
     oauth_jwks_uri: str = ""
-    client_origins: Names = Field(
+    client_origins: Listed[str] = Field(
         default=(), validation_alias=AliasChoices("MCP_CLIENT_ORIGINS", "MCP_CHATGPT_ORIGINS")
     )
     basic_auth: SecretStr = Field(default=NO_SECRET, validation_alias="NGROK_AUTH")  # user:password
     public_url: str = ""  # https://host, without path
-    allowed_hosts: Names = ()  # Host headers, besides the loopback names
-    state_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)] = ()
+    allowed_hosts: Listed[str] = ()  # Host headers, besides the loopback names
+    state_keys: Listed[SecretStr] = ()
 
     default_timeout: float = 300.0
     max_timeout: float = 3600.0
     max_concurrent_runs: int = Field(default=4, ge=1)  # per principal; twice as many in all
     max_diagram_tools: int = Field(default=40, ge=0)
-    allow_nodes: Names | None = None  # risky node types that may run; None: all on loopback, none when exposed
+    allow_nodes: Listed[str] | None = None  # risky node types that may run; None: all on loopback, none when exposed
 
     expose: Literal["none", "ngrok"] = "none"
     ngrok_authtoken: SecretStr = Field(default=NO_SECRET, validation_alias="NGROK_AUTHTOKEN")

@@ -18,8 +18,10 @@ from mcp.shared.exceptions import MCPError
 from mcp_house import DIAGRAMS, HELLO, MODERN, Held, client, place, publish, serving, stdio, text_of
 
 from dipeo_executor import main as executor_main
+from dipeo_executor.settings import Settings as ExecutorSettings
 from dipeo_mcp.limits import Limits
 from dipeo_store import main as store_main
+from dipeo_store.settings import Settings as StoreSettings
 
 
 async def test_case_38_what_is_printed_never_reaches_the_client(tmp_path: Path):
@@ -68,10 +70,10 @@ async def behind_it(base: Path, sockets: str) -> AsyncIterator[House]:
     store, executor = f"unix:{sockets}/store.sock", f"unix:{sockets}/executor.sock"
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
-            store_main.running(store_main.Settings(url=f"sqlite:///{base}/state.db", listen=store))
+            store_main.running(StoreSettings(url=f"sqlite:///{base}/state.db", listen=store))
         )
         await stack.enter_async_context(
-            executor_main.running(executor_main.Settings(listen=executor, store=store, base_dir=base))
+            executor_main.running(ExecutorSettings(listen=executor, store=store, base_dir=base))
         )
         yield House(base, None, None, store)  # type: ignore[arg-type]  # nobody asks these stubs
 

@@ -13,7 +13,7 @@ from dipeo_store.backends import migrations, sqlite_audit, sqlite_backup
 from dipeo_store.backends.sqlite import open_sqlite, translated
 
 if TYPE_CHECKING:
-    from dipeo_store.main import Settings
+    from dipeo_store.settings import Settings
 
 
 def parser() -> argparse.ArgumentParser:

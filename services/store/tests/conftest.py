@@ -6,7 +6,7 @@ import pytest
 from store_client import Clock, Store
 
 from dipeo_kit import rpc
-from dipeo_store.main import Settings
+from dipeo_store.settings import Settings
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from dipeo_kit import ids, rpc
 from dipeo_protos.store.v1 import events_pb2 as ev
 from dipeo_protos.store.v1 import store_pb2 as pb
 from dipeo_protos.store.v1 import store_pb2_grpc
-from dipeo_store.main import Settings, running
+from dipeo_store.main import running
+from dipeo_store.settings import Settings
 
 PATIENCE_S = 10.0
 

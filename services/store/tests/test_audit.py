@@ -10,7 +10,7 @@ from dipeo_kit import ids
 from dipeo_kit.errors import DataLoss, NotFound
 from dipeo_protos.store.v1 import events_pb2 as ev
 from dipeo_store import admin
-from dipeo_store.main import Settings
+from dipeo_store.settings import Settings
 
 
 async def _a_bit_of_everything(store: Store) -> str:

@@ -9,7 +9,7 @@ from store_client import Store, completed, started
 
 from dipeo_kit.errors import NotSupported, Unavailable
 from dipeo_store import admin
-from dipeo_store.main import Settings
+from dipeo_store.settings import Settings
 
 
 async def test_a_copy_made_under_load_is_whole_and_serves(sqlite_store: Store, tmp_path: Path, capsys):

@@ -12,7 +12,8 @@ from store_client import Store
 from dipeo_kit import rpc
 from dipeo_kit.errors import Unavailable
 from dipeo_kit.settings import SettingsInvalid
-from dipeo_store.main import Settings, running
+from dipeo_store.main import running
+from dipeo_store.settings import Settings
 
 
 async def _refusal(settings: Settings) -> str:

@@ -14,7 +14,8 @@ from dipeo_kit import ids
 from dipeo_kit.errors import Unavailable
 from dipeo_protos.store.v1 import store_pb2 as pb
 from dipeo_store import admin
-from dipeo_store.main import Settings, running
+from dipeo_store.main import running
+from dipeo_store.settings import Settings
 
 
 @pytest.fixture(scope="module")

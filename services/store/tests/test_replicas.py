@@ -15,7 +15,7 @@ from dipeo_kit.errors import Conflict, Unavailable
 from dipeo_protos.store.v1 import events_pb2 as ev
 from dipeo_protos.store.v1 import store_pb2 as pb
 from dipeo_store import admin
-from dipeo_store.main import Settings
+from dipeo_store.settings import Settings
 
 Stores = tuple[Store, Store]
 

@@ -10,7 +10,7 @@ from dipeo_kit import rpc
 from dipeo_kit.errors import AlreadyExists, BadInput, Conflict, DataLoss, Forbidden, NotFound
 from dipeo_kit.settings import SettingsInvalid
 from dipeo_protos.store.v1 import content_pb2 as pb
-from dipeo_store.main import Settings
+from dipeo_store.settings import Settings
 
 MASTER, OTHER = "0f" * 32, "1e" * 32
 KEY = "sk-proj-4f9a8b7c6d5e4f3a2b1c"
