@@ -101,25 +101,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (len, min, max, sum, any, all, str, int, float, abs, round, sorted, bool, list, tuple, set, dict)
 }
-STRING_METHODS = frozenset(
-    {
-        *(
-            "upper",
-            "lower",
-            "title",
-            "capitalize",
-            "casefold",
-            "swapcase",
-            "strip",
-            "lstrip",
-            "rstrip",
-            "split",
-            "rsplit",
-        ),
-        *("splitlines", "startswith", "endswith", "removeprefix", "removesuffix", "count", "find", "rfind", "index"),
-        *("replace", "join", "isdigit", "isalpha", "isalnum", "isnumeric", "isspace", "islower", "isupper"),
-    }
-)
+STRING_METHODS = frozenset([
+    "upper", "lower", "title", "capitalize", "casefold", "swapcase", "strip", "lstrip", "rstrip", "removeprefix",
+    "removesuffix", "split", "rsplit", "splitlines", "join", "replace", "startswith", "endswith", "count", "find", "rfind",
+    "index", "isdigit", "isalpha", "isalnum", "isnumeric", "isspace", "islower", "isupper",
+])  # fmt: skip
 METHODS: dict[type, frozenset[str]] = {
     str: STRING_METHODS,
     dict: frozenset({"get", "keys", "values", "items"}),
