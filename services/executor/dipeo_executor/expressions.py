@@ -103,8 +103,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 STRING_METHODS = frozenset([
     "upper", "lower", "title", "capitalize", "casefold", "swapcase", "strip", "lstrip", "rstrip", "removeprefix",
-    "removesuffix", "split", "rsplit", "splitlines", "join", "replace", "startswith", "endswith", "count", "find", "rfind",
-    "index", "isdigit", "isalpha", "isalnum", "isnumeric", "isspace", "islower", "isupper",
+    "removesuffix", "split", "rsplit", "splitlines", "join", "replace", "startswith", "endswith", "count", "find",
+    "rfind", "index", "isdigit", "isalpha", "isalnum", "isnumeric", "isspace", "islower", "isupper",
 ])  # fmt: skip
 METHODS: dict[type, frozenset[str]] = {
     str: STRING_METHODS,
