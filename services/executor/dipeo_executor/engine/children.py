@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 Json = Any
+SKIPPED = {"skipped": True, "reason": "this diagram runs as a sub-diagram"}  # value of a node with ignore_if_sub
 
 
 class SubDiagram(Protocol):
@@ -16,8 +17,6 @@ class SubDiagram(Protocol):
     def input_mapping(self) -> Mapping[str, str] | None: ...
     @property
     def ignore_if_sub(self) -> bool: ...
-    @property
-    def output_mapping(self) -> Mapping[str, str] | None: ...
 
 
 def child_variables(props: SubDiagram, inputs: Mapping[str, Json]) -> dict[str, Json]:
@@ -38,15 +37,15 @@ def child_variables(props: SubDiagram, inputs: Mapping[str, Json]) -> dict[str, 
     return copy.deepcopy(variables)
 
 
-def shaped_result(props: SubDiagram, result: Json, outputs: Mapping[str, Json]) -> Json:
-    """The node's value: the child's result, or with `output_mapping` {out: path} what the paths select.
+def shaped_result(mapping: Mapping[str, str] | None, result: Json, outputs: Mapping[str, Json]) -> Json:
+    """The node's value: the child's result, or with a mapping {out: path} what the paths select.
 
     A path is dotted into the result, or "Label" / "Label.path" into what a node of the child produced last.
     """
-    if not props.output_mapping:
+    if not mapping:
         return result
     shaped = {}
-    for name, path in props.output_mapping.items():
+    for name, path in mapping.items():
         found, value = lookup(result, path)
         if not found:
             label = next((label for label in sorted(outputs, key=len, reverse=True) if _heads(label, path)), None)

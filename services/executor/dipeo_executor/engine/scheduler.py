@@ -10,7 +10,7 @@ entry of an irreducible loop.
 from dataclasses import replace
 
 from dipeo_executor.engine import batch
-from dipeo_executor.engine.children import shaped_result
+from dipeo_executor.engine.children import SKIPPED, shaped_result
 from dipeo_executor.engine.events import (
     Event,
     Failure,
@@ -275,13 +275,12 @@ def _child_ended(state: State, frame: Frame, error: Failure | None) -> Event:
             return failed(state, frame.path, Failure(first.type, message, node=frame.path))
         return NodeCompleted(frame.path, run.iteration, run.attempt, value, meta=meta)
     if parent.path and node.props.ignore_if_sub:  # compiled to an empty diagram (node contract 12.3)
-        skipped = {"skipped": True, "reason": "this diagram runs as a sub-diagram"}
-        return NodeCompleted(frame.path, run.iteration, run.attempt, skipped)
+        return NodeCompleted(frame.path, run.iteration, run.attempt, dict(SKIPPED))
     status, _ = quiet_status(frame)
     if status == "maxiter_reached":
         name = frame.program.name or node.label
         message = f'sub-diagram "{name}" reached no endpoint: a person in it is at its max_iteration'
         return failed(state, frame.path, Failure("MaxIterationsReached", message, node=frame.path))
-    value = shaped_result(node.props, body(frame), outputs(frame))
+    value = shaped_result(node.props.output_mapping, body(frame), outputs(frame))
     meta = {"diagram_name": frame.program.name, "execution_status": status, "node_count": sum(frame.count)}
     return NodeCompleted(frame.path, run.iteration, run.attempt, value, meta=meta)

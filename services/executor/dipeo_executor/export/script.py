@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from dipeo_executor import words
 from dipeo_executor.export.literals import call, literal
-from dipeo_executor.export.nodes import CannotExport, Writer, custom_data_of, name_of, person_text
+from dipeo_executor.export.nodes import CannotExport, Writer, name_of, person_text
 from dipeo_executor.export.shaking import definitions, needed
+from dipeo_executor.export.writers import custom_data_of, function_of
 from dipeo_executor.formats.diagnostics import Diagnostic
 from dipeo_executor.program import Edge, Node, Person, Program
 
@@ -30,6 +31,7 @@ FILTERS = (
 )
 VERSIONS = {"openai": "openai>=2", "anthropic": "anthropic>=0.60", "jinja2": "jinja2>=3.1", "pyyaml": "pyyaml>=6"}
 PYTHON = ">=3.11"
+BASE = "DIPEO_BASE_DIR"  # a variable of the environment that code of nodes finds in every run
 RULE = "# --- {} "
 
 
@@ -81,22 +83,24 @@ def _names_taken() -> set[str]:
 
 def _diagram(script: _Script, program: Program, name: str, where: str, *, outermost: bool = False) -> None:
     """The functions of a diagram's nodes, after those of the diagrams inside it, and the function that runs it."""
+    prefix = "" if outermost else name.removeprefix("run_")
+    names = {node.id: name_of(node.label, script.taken, prefix or node.type) for node in program.nodes}
     inner: dict[str, str] = {}
     for node in program.nodes:
-        if node.child is not None and id(node.child) not in script.flows:
+        if node.child is None or (node.props.ignore_if_sub and not outermost):
+            continue
+        if id(node.child) not in script.flows:
             flow = name_of(f"run {node.child.name or node.label}", script.taken, "run")
             script.flows[id(node.child)] = flow
             _diagram(script, node.child, flow, f"{where}{node.label}/")
-        if node.child is not None:
-            inner[node.id] = script.flows[id(node.child)]
-    names = {node.id: name_of(node.label, script.taken, node.type) for node in program.nodes}
-    writer = Writer(program, names, _persons(script, program), inner)
-    if not outermost:
-        script.parts.append(f"{RULE.format(program.name or name):-<118}\n")
+        inner[node.id] = script.flows[id(node.child)]
+    writer = Writer(program, names, _persons(script, program), inner, is_inner=not outermost)
+    if not outermost or inner:
+        script.parts.append(RULE.format(program.name or name).ljust(118, "-"))
     for node in program.nodes:
         try:
             _check_service(node, program)
-            script.parts.append(writer.function(node))
+            script.parts.append(function_of(writer, node))
         except CannotExport as error:
             script.problems.append(_problem(node, where, str(error)))
     if not outermost and not any(node.type == "start" for node in program.nodes):
@@ -221,7 +225,11 @@ def _text(script: _Script, program: Program, about: str) -> str:
     ]
     data = f"CUSTOM_DATA = {literal(custom_data)}\n\n\n" if custom_data else ""
     started = call("run_script", ["main", '__doc__ or ""', "CUSTOM_DATA" if custom_data else "{}"])
-    start = f'if __name__ == "__main__":\n    sys.exit({started})'
+    start = 'if __name__ == "__main__":\n'
+    if any(BASE in part for part in script.parts):
+        imports.add("import os")
+        start += f'    os.environ.setdefault("{BASE}", os.getcwd())  # code of nodes reads it\n'
+    start += f"    sys.exit({started})"
     tables = [table for name, table in replaced.items() if name.isupper() and name in found.names]
     body = "\n\n\n".join(
         [*found.first, *(["\n".join(persons)] if persons else []), *script.parts, *sections, *tables, start]

@@ -14,11 +14,13 @@ from importlib.resources import files
 # module below dipeo_executor -> heading of its section in the script; the order of the sections
 SECTIONS: dict[str, str] = {
     "export/runtime/kinds.py": "What the nodes speak of",
+    "export/runtime/trying.py": "Second tries, limits of time",
     "export/runtime/running.py": "How one node is run",
     "export/runtime/flow.py": "In which order nodes run",
     "export/runtime/talking.py": "Persons and what they remember",
     "llm/selector.py": "Choosing what to remember",
     "llm/persons.py": "Persons",
+    "nodes/person_batch.py": "Items of a batch",
     "llm/mock.py": "Answers by rule, for --mock",
     "nodes/condition.py": "Reading a decision",
     "export/runtime/models.py": "Calls of models",
@@ -45,6 +47,7 @@ NAMES = {  # ours -> in scripts, where it says more, or where two would meet
     ("llm/mock.py", "_YES"): "_ASKS_FOR_YES",
     ("sandbox/dipeo_worker/python_code.py", "_call"): "call_with_what_it_wants",
     ("sandbox/dipeo_worker/python_code.py", "_compiled"): "compiled",
+    ("nodes/person_batch.py", "_items"): "batch_items",
     ("nodes/json_schema_validator.py", "_closed"): "closed_schema",
     ("nodes/json_schema_validator.py", "_problems"): "problems_found",
     ("templates.py", "_conversation"): "conversation_of",
@@ -59,9 +62,10 @@ INSTEAD = {  # of ours -> what stands for it in scripts
     ("nodes/base.py", "Message"): ("export/runtime/kinds.py", "Message"),
     ("program.py", "Person"): ("export/runtime/kinds.py", "Person"),
 }
-FIRST = "export/runtime/kinds.py"  # stands above the nodes; all else below
+FIRST = ("export/runtime/kinds.py", "export/runtime/trying.py")  # stand above the nodes; all else below
 
 SOURCES = re.compile(r" *\([^()\n]*\b(?:decision|contract)s? [\d.]+[^()\n]*\)")  # for readers of our code
+LINT = r"# (?:noqa: \w+|type: ignore\[[\w-]+\])"  # for our checkers; a reason after it stays
 
 Key = tuple[str, str]  # path below dipeo_executor, name
 
@@ -109,7 +113,7 @@ def needed(roots: Iterable[str], replaced: Mapping[str, str]) -> Needed:
             found.names.add(it.name)
             if it.name in replaced and it.name.isupper():
                 continue  # a table of functions, which stands after them
-            place = found.first if key[0] == FIRST else found.sections.setdefault(SECTIONS[key[0]], [])
+            place = found.first if key[0] in FIRST else found.sections.setdefault(SECTIONS[key[0]], [])
             text = replaced.get(it.name, it.text)
             if text not in place:  # one statement may define several names
                 place.append(text)
@@ -175,6 +179,7 @@ class _Module:
             prefix = own[line].encode()[:column].decode()
             own[line] = prefix + new_word + own[line][len(prefix) + len(word) :]
         text = SOURCES.sub("", "\n".join(own))
+        text = re.sub(f"{LINT} +(?:# )?(?=\\S)", "# ", re.sub(f" *{LINT} *$", "", text, flags=re.MULTILINE))
         new = _name((self.path, name))
         if new != name:
             text = text.replace(f"def {name}(", f"def {new}(", 1)

@@ -54,7 +54,7 @@ async def _tried(given: base.Inputs, index: int, one: One, ctx: base.Context) ->
             await asyncio.sleep(wait)
 
 
-def _items(inputs: base.Inputs, key: str) -> list[Any] | None:
+def _items(inputs: Mapping[str, Any], key: str) -> list[Any] | None:
     """Under its own port, else in the default input, whatever levels of "default" are around it; None: nowhere."""
     default = inputs.get("default")
     found = default if key == "default" else inputs.get(key, _NONE)

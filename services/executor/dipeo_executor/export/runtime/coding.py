@@ -1,11 +1,13 @@
 """Code of nodes."""
 
+import asyncio
 import json
 import os
 import re
-import subprocess
+import signal
 import sys
 import types
+from asyncio.subprocess import DEVNULL, PIPE
 from typing import Any
 
 from dipeo_executor.export.runtime.kinds import Inputs
@@ -63,19 +65,26 @@ def execute(run: Run, inputs: Inputs, source: str, function: str = "") -> Any:
     return call_main(run, inputs, main) if callable(main) else names.get("result")
 
 
-def bash(run: Run, inputs: Inputs, script: str) -> str:
+async def bash(run: Run, inputs: Inputs, script: str) -> str:
     """What the script prints. Inputs are variables of its environment: INPUT_name."""
     ports = {re.sub(r"\W", "_", name, flags=re.ASCII): value for name, value in inputs.items()}
     whole = {"inputs": dict(inputs), "globals": {**run.custom_data, **run.variables}}
     given = {f"INPUT_{name}": shell_text(value) for name, value in {**whole, **ports}.items()}
     environment = {**os.environ, **given, "INPUT_KEYS": " ".join(ports)}
-    done = subprocess.run(
-        ["bash", "-c", script], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", script), env=environment, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
     )
-    print(done.stderr, file=sys.stderr, end="")
-    if done.returncode:
-        raise NodeError(f"bash ended with exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
-    return done.stdout.strip()
+    try:
+        printed, said = await process.communicate()
+    finally:
+        if process.returncode is None:  # the node was given up: what it started ends too
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    print(said.decode("utf-8", "replace"), file=sys.stderr, end="")
+    if process.returncode:
+        problem = said.decode("utf-8", "replace").strip()[-2000:]
+        raise NodeError(f"bash ended with exit code {process.returncode}: {problem}")
+    return printed.decode("utf-8", "replace").strip()
 
 
 def shell_text(value: Any) -> str:

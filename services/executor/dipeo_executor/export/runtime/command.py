@@ -36,5 +36,7 @@ def run_script(main: Main, about: str, custom_data: dict[str, Any]) -> int:
     except (NodeError, Stopped) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     print(result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, indent=2))
     return 0

@@ -181,6 +181,8 @@ def append_file(run: Run, inputs: Inputs, name: str) -> str:
 
 def update_file(run: Run, inputs: Inputs, name: str, *keys: str, format: str = "json") -> str:
     """Sets dotted keys of a JSON or YAML file."""
+    if not keys:
+        raise NodeError("operation update needs keys: the dotted paths to set")
     path, value = placed(fill_path(name, run, inputs), format, writes=True), to_write(inputs)
     form = "yaml" if path.endswith((".yaml", ".yml")) else "json"
     before = Path(path).read_text(encoding="utf-8") if Path(path).exists() else ""

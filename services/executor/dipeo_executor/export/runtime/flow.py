@@ -97,7 +97,8 @@ class Flow:
             for task in sorted(done, key=tasks.__getitem__):
                 index = tasks.pop(task)
                 self.busy.discard(index)
-                failure = self._ended(index, task) or failure
+                ended = self._ended(index, task)
+                failure = failure or ended
         is_reached = not self.ends or any(index in self.outputs for index in self.ends)
         if not is_reached and any(self._is_spent(index) for index in self.waiting):
             raise Stopped("no endpoint was reached: a person is at its max_iteration")
@@ -113,7 +114,7 @@ class Flow:
             raise error
         ports = {self.arrows[it].port for it in self.out[index]}
         cause = error.__cause__
-        kind = type(cause or error).__name__
+        kind = cause.kind if isinstance(cause, NodeError) else type(cause or error).__name__
         value = {"error": str(cause or error), "type": kind, "node": step.id}
         if "error" in ports:
             self._send(index, Output(value, port="error"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from dipeo_executor.export.runtime.kinds import Person
 from dipeo_executor.export.runtime.running import NodeError, Run
-from dipeo_executor.llm.mock import _LISTED, _text
+from dipeo_executor.llm.mock import _LISTED, _STATUS, _text
 
 Turns = list[dict[str, str]]
 SERVICES: dict[str, Callable[[Person, Turns, dict[str, Any] | None], Awaitable[str]]] = {}  # export/script.py fills it
@@ -19,6 +19,8 @@ async def complete(
     """What the person's model answers; with --mock, or for the service mock, by rule and offline."""
     if run.mock or person.service == "mock":
         asked = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
+        if failing := _STATUS.search(asked):
+            raise NodeError(f"mock answered {failing[1]}")
         return json.dumps(_LISTED.findall(asked)) if selects else _text(asked, turns, schema)
     return await SERVICES[person.service](person, turns, schema)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dipeo_executor.engine.children import lookup
+from dipeo_executor.engine.children import lookup, shaped_result
 from dipeo_executor.export.runtime.kinds import Inputs, Message
 from dipeo_executor.export.runtime.running import NodeError, Run
 
@@ -14,14 +14,25 @@ Inner = Callable[[Run], Awaitable[Any]]
 
 
 async def inside(
-    run: Run, flow: Inner, variables: dict[str, Any], custom_data: dict[str, Any], isolate: bool = False
+    run: Run,
+    flow: Inner,
+    variables: dict[str, Any],
+    custom_data: dict[str, Any],
+    *,
+    isolate: bool = False,
+    outputs: dict[str, str] | None = None,
 ) -> Any:
-    """Run an inner diagram on variables of its own; its persons take part in the conversation unless isolated."""
+    """Run an inner diagram on variables of its own; its persons take part in the conversation unless isolated.
+
+    `outputs` shapes the result: {name: dotted path into it, or "Label.path" into what an inner node produced last}.
+    """
     talk: list[Message] = [] if isolate else run.messages
     inner = replace(
         run, variables=copy.deepcopy(variables), custom_data=custom_data, messages=talk, counts={}, path=f"{run.path}/"
     )
-    return await flow(inner)
+    result = await flow(inner)
+    produced = {label: count.value for label, count in inner.counts.items() if count.completed}
+    return shaped_result(outputs, result, produced)
 
 
 def handed_on(inputs: Inputs) -> dict[str, Any]:
@@ -36,13 +47,16 @@ def picked(inputs: Inputs, mapping: dict[str, str]) -> dict[str, Any]:
     return {name: value for name, (found, value) in looked.items() if found}
 
 
-def shaped(result: Any, mapping: dict[str, str]) -> dict[str, Any]:
-    """{name: dotted path into the result}."""
-    return {name: lookup(result, path)[1] for name, path in mapping.items()}
-
-
 async def for_each(
-    run: Run, flow: Inner, inputs: Inputs, key: str, at_once: int, custom_data: dict[str, Any], isolate: bool = False
+    run: Run,
+    flow: Inner,
+    inputs: Inputs,
+    key: str,
+    at_once: int,
+    custom_data: dict[str, Any],
+    *,
+    isolate: bool = False,
+    outputs: dict[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """An inner diagram once per item, in the order of the items. Fails when all of them do."""
     items = items_in(inputs, key)
@@ -54,7 +68,7 @@ async def for_each(
         variables = {**spread, "_batch_index": index, "_batch_total": len(items), **others}
         async with gate:
             try:
-                output = await inside(run, flow, variables, custom_data, isolate)
+                output = await inside(run, flow, variables, custom_data, isolate=isolate, outputs=outputs)
             except NodeError as error:
                 return {"index": index, "error": str(error)}
         return {"index": index, "output": output, "metadata": {"sub_execution_id": f"{run.path}/{index}"}}

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from dipeo_executor.export.runtime.kinds import Inputs
-from dipeo_executor.export.runtime.running import NodeError, Run
+from dipeo_executor.export.runtime.running import NodeError, Run, in_thread
 from dipeo_executor.export.runtime.texts import NAME, fill, json_or_text
 from dipeo_executor.templates import lookup, scopes_of
 
@@ -42,19 +42,23 @@ async def call_api(
     lines = {str(key): as_param(value) for key, value in shown.items() if value is not None} | (auth or {})
     data = None
     if content is not None and method not in ("GET", "HEAD"):
-        data = (content if isinstance(content, str) else json.dumps(content)).encode()
-        kind = "text/plain; charset=utf-8" if isinstance(content, str) else "application/json"
-        lines = {"Content-Type": kind} | lines
+        kind = next((text for name, text in lines.items() if name.lower() == "content-type"), "")
+        if isinstance(content, dict) and kind.startswith("application/x-www-form-urlencoded"):
+            data = urlencode([(key, as_param(it)) for key, it in content.items()]).encode()
+        else:
+            data = (content if isinstance(content, str) else json.dumps(content)).encode()
+        if not kind:
+            lines["Content-Type"] = "text/plain; charset=utf-8" if isinstance(content, str) else "application/json"
     if not address.startswith(("http://", "https://")):
         raise NodeError(f'"{address}" is not an address; it must start with http:// or https://')
     request = urllib.request.Request(address, data, lines, method=method)
     for attempt in range(retries + 1):
         try:
-            return await asyncio.to_thread(answered, request, timeout_s)
+            return await in_thread(answered, request, timeout_s)
         except urllib.error.HTTPError as error:
-            again = error.code in RETRIED and (method in ("GET", "HEAD", "PUT", "DELETE") or error.code == 429)
-            if attempt == retries or not again:
+            with error:
                 said = error.read().decode("utf-8", "replace").strip()[:2048]
+            if attempt == retries or error.code not in RETRIED:
                 raise NodeError(f"{method} {url} answered {error.code} {error.reason}: {said}") from error
         except (urllib.error.URLError, TimeoutError) as error:
             if attempt == retries or method not in ("GET", "HEAD", "PUT", "DELETE"):

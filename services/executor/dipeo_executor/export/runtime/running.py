@@ -1,9 +1,11 @@
 """How one node is run."""
 
 import asyncio
+import concurrent.futures
 import inspect
 import json
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +14,11 @@ from dipeo_executor.export.runtime.kinds import Inputs, Message, Output
 
 
 class NodeError(Exception):
-    """A node cannot do what it is asked."""
+    """A node cannot do what it is asked. `kind` is what an arrow for errors calls it."""
+
+    def __init__(self, message: str, kind: str = "NodeError") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Stopped(Exception):
@@ -33,11 +39,12 @@ class Step:
 
 @dataclass
 class Count:
-    """How often a step has run."""
+    """How often a step has run, and what it produced last."""
 
     step: Step
     started: int = 0
     completed: int = 0
+    value: Any = None
 
 
 @dataclass
@@ -66,20 +73,39 @@ async def perform(run: Run, step: Step, inputs: Inputs) -> Output:
     count.started += 1
     view = replace(run, history=list(run.messages), count=count.started, path=f"{run.path}{step.id}")
     try:
-        if inspect.iscoroutinefunction(step.work):
-            made = await step.work(view, inputs)
-        else:
-            made = await asyncio.to_thread(step.work, view, inputs)
-            made = await made if inspect.isawaitable(made) else made
-        output = made if isinstance(made, Output) else Output(made)
-        output.value = as_json(output.value)
+        output = await carried_out(step.work, view, inputs)
     except Exception as error:
         kind = "" if isinstance(error, NodeError) else f"{type(error).__name__}: "
         raise NodeError(f'node "{step.label}" ({step.type}): {kind}{error}') from error
     run.messages += output.messages
     run.variables.update(output.variables)
     count.completed += 1
+    count.value = output.value
     return output
+
+
+async def carried_out(work: Callable[..., Any], run: Run, inputs: Inputs) -> Output:
+    """The output of a node's function; one that is not async gets a thread of its own."""
+    made = work(run, inputs) if inspect.iscoroutinefunction(work) else await in_thread(work, run, inputs)
+    made = await made if inspect.isawaitable(made) else made
+    output = made if isinstance(made, Output) else Output(made)
+    output.value = as_json(output.value)
+    return output
+
+
+def in_thread(function: Callable[..., Any], *arguments: Any) -> "asyncio.Future[Any]":
+    """As asyncio.to_thread does, but the end of the script waits for no thread that was given up."""
+    done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    done.set_running_or_notify_cancel()
+
+    def work() -> None:
+        try:
+            done.set_result(function(*arguments))
+        except BaseException as error:  # noqa: BLE001 it goes to whoever awaits
+            done.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return asyncio.wrap_future(done)
 
 
 def as_json(value: Any) -> Any:

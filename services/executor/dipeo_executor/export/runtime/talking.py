@@ -1,5 +1,6 @@
 """Persons and what they remember."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from dipeo_executor.export.runtime.models import complete
 from dipeo_executor.export.runtime.running import NodeError, Run, warn
 from dipeo_executor.llm.selector import SCHEMA, candidates, question, read_ids
 from dipeo_executor.nodes.condition import DECISION, read_decision
+from dipeo_executor.nodes.person_batch import _items
 from dipeo_executor.templates import as_text
 
 Choice = Callable[[Run, Person, list[Message], int, str], Awaitable[list[Message]]]
@@ -45,6 +47,41 @@ async def ask(
     told = [as_told(it) for it in [*kept, *exchange]]
     talk = {"messages": told, "last_message": told[-1], "person_id": person.id, "model": person.model}
     return Output(value, conversation=talk, messages=[*arrived, *exchange])
+
+
+async def ask_each(
+    run: Run, ask_one: Callable[[Run, Inputs], Awaitable[Output]], inputs: Inputs, key: str, at_once: int
+) -> Output:
+    """One answer per item; they do not hear each other. Fails when all of them do."""
+    items = _items(inputs, key)
+    if items is None:
+        warn(f'there are no items: no input has "{key}"; the inputs are {", ".join(inputs) or "none"}')
+    total, gate = len(items or []), asyncio.Semaphore(at_once)
+    others = {name: value for name, value in inputs.items() if name not in (key, "default")}
+
+    async def one(index: int, item: Any) -> Output | Exception:
+        async with gate:
+            try:
+                return await ask_one(run, {**others, "default": item, "_batch_index": index, "_batch_total": total})
+            except Exception as error:  # noqa: BLE001 the value says which items failed
+                return error
+
+    made = await asyncio.gather(*(one(index, item) for index, item in enumerate(items or [])))
+    failed = [(index, it) for index, it in enumerate(made) if isinstance(it, Exception)]
+    if failed and len(failed) == total:
+        raise NodeError(f"all {total} items failed; the first: {failed[0][1]}") from failed[0][1]
+    answered = [(index, it) for index, it in enumerate(made) if isinstance(it, Output)]
+    value = {
+        "total_items": total,
+        "successful": len(answered),
+        "failed": len(failed),
+        "results": [{"index": index, "output": it.value} for index, it in answered],
+        "errors": [{"index": index, "error": str(it), "item": (items or [])[index]} for index, it in failed] or None,
+    }
+    new = {message.id: message for _, it in answered for message in it.messages}
+    told = [as_told(it) for it in [*run.history, *new.values()]]
+    talk = {"messages": told, "last_message": told[-1]} if told else None
+    return Output(value, conversation=talk, messages=list(new.values()))
 
 
 def said(from_id: str, to_id: str, content: str) -> Message:
