@@ -28,10 +28,9 @@ sys.path[:0] = [str(ROOT / "services/store/tests"), str(ROOT / "tests")]
 import postgres  # noqa: E402  of the store's tests
 from cluster import Service  # noqa: E402
 from command import clean_environment  # noqa: E402
-from store_client import Client, Session, append_of, completed, event, started  # noqa: E402
+from store_client import Client, Session, completed, event, started  # noqa: E402
 
 from dipeo_kit import rpc  # noqa: E402
-from dipeo_protos.store.v1 import events_pb2 as ev  # noqa: E402
 from dipeo_protos.store.v1 import store_pb2 as pb  # noqa: E402
 from dipeo_store import wire  # noqa: E402
 from dipeo_store.backends import (  # noqa: E402
@@ -57,7 +56,7 @@ class Straight(Protocol):
     """A connection of our own to the store's database."""
 
     async def numbers(self, execution_ids: list[str]) -> list[int]: ...
-    async def commit(self, changes: list[Changes]) -> float:
+    async def commit(self, rows: Changes) -> float:
         """Seconds for one commit of these rows; what can be prepared is prepared before."""
         ...
 
@@ -79,8 +78,7 @@ class StraightSqlite:
         found = dict(self._db.execute("SELECT execution_id, id FROM executions"))
         return [found[each] for each in execution_ids]
 
-    async def commit(self, changes: list[Changes]) -> float:
-        rows = _joined(changes)
+    async def commit(self, rows: Changes) -> float:
         todo = [(sql, getattr(rows, name)) for name, sql in sqlite_writes._STATEMENTS.items() if getattr(rows, name)]
         begun = time.perf_counter()
         self._db.execute("BEGIN IMMEDIATE")
@@ -112,8 +110,8 @@ class StraightPostgres:
         found = dict(map(tuple, await self._db.fetch("SELECT execution_id, id FROM executions")))
         return [found[each] for each in execution_ids]
 
-    async def commit(self, changes: list[Changes]) -> float:
-        todo = list(postgres_writes.statements(_joined(changes)))
+    async def commit(self, rows: Changes) -> float:
+        todo = list(postgres_writes.statements(rows))
         begun = time.perf_counter()
         async with self._db.transaction():
             for sql, columns in todo:
@@ -142,13 +140,6 @@ FILL_JOURNAL = """
   FROM executions e WHERE e.diagram_name = 'Diagram'"""
 
 
-def _joined(changes: list[Changes]) -> Changes:
-    joined = Changes()
-    for each in changes:
-        joined.extend(each)
-    return joined
-
-
 # --- appending -------------------------------------------------------------------------------------------------------
 
 
@@ -157,64 +148,44 @@ class Load:
     """What `executions` runs append, step by step, made before the clock starts."""
 
     works: list[pb.Work]
-    steps: list[list[list[ev.Event]]]  # step -> execution -> events
+    steps: list[list[pb.ExecutionAppend]]  # step -> execution -> its append
 
     @classmethod
     async def made(cls, client: Client, session: Session, executions: int) -> "Load":
         works = [await client.running(session) for _ in range(executions)]
         for work in works:
             assert not (await client.append(work, started("n0"))).reason
-        steps = range(STEPS[executions])
-        return cls(works, [[[completed(f"n{i}", output=OUTPUT), started(f"n{i + 1}")] for _ in works] for i in steps])
+        return cls(works, [[step(work, number) for work in works] for number in range(STEPS[executions])])
 
     @property
     def events(self) -> int:
         return 2 * len(self.works) * len(self.steps)
 
 
-class Stream:
-    """What an executor does: one append stream, one coalesced batch in flight."""
-
-    def __init__(self, client: Client) -> None:
-        self.call = client.stub.Append()
-        self._waiting: list[tuple[pb.ExecutionAppend, asyncio.Future[int]]] = []
-        self._arrived = asyncio.Event()
-        self._sending = asyncio.create_task(self._send())
-
-    async def _send(self) -> None:
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            batch, self._waiting = self._waiting, []
-            await self.call.write(pb.AppendRequest(appends=[append for append, _ in batch]))
-            for (_, done), result in zip(batch, (await self.call.read()).results, strict=True):
-                assert not result.reason, result
-                done.set_result(result.head_seq)
-
-    async def append(self, append: pb.ExecutionAppend) -> int:
-        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append((append, done))
-        self._arrived.set()
-        return await done
-
-    def close(self) -> None:
-        self._sending.cancel()
-        self.call.cancel()
+def step(work: pb.Work, number: int) -> pb.ExecutionAppend:
+    """Of a chain: a node completes and the next one starts."""
+    events = [completed(f"n{number}", output=OUTPUT), started(f"n{number + 1}")]
+    expected_seq = work.head_seq + 2 * number
+    return pb.ExecutionAppend(
+        execution_id=work.execution_id, fence=work.fence, expected_seq=expected_seq, events=events
+    )
 
 
 async def through_store(client: Client, load: Load) -> float:
-    """Events per second: every run takes its next step when the last is durable."""
-    stream = Stream(client)
+    """Events per second: all runs take their next step when the last is durable, in one batch as an executor sends it.
 
-    async def run(number: int) -> None:
-        work = load.works[number]
-        for step in load.steps:
-            work.head_seq = await stream.append(append_of(work, *step[number]))
-
+    The requests are made before the clock starts: what runs compute between two steps is not the store's
+    (benchmarks/engine.py has it).
+    """
+    requests = [pb.AppendRequest(appends=step) for step in load.steps]
+    call = client.stub.Append()
     begun = time.perf_counter()
-    await asyncio.gather(*(run(number) for number in range(len(load.works))))
+    for request in requests:
+        await call.write(request)
+        response: Any = await call.read()
+        assert not any(result.reason for result in response.results), response
     seconds = time.perf_counter() - begun
-    stream.close()
+    call.cancel()
     return load.events / seconds
 
 
@@ -226,13 +197,12 @@ async def straight(database: Straight, load: Load) -> float:
         Head(run, work.execution_id, "running", work.head_seq, work.fence, True, {RunKey("n0", 0, 1): begun})
         for run, work in zip(runs, load.works, strict=True)
     ]
-    appends: list[Changes] = []
+    groups: list[Changes] = []
     for step in load.steps:
-        for number, events in enumerate(step):
-            heads[number], _, changes = project(heads[number], [wire.event_from_pb(each) for each in events], 1)
-            appends.append(changes)
-    size = len(load.works)
-    groups = [appends[at : at + size] for at in range(0, len(appends), size)]
+        groups.append(Changes())
+        for number, append in enumerate(step):
+            events = [wire.event_from_pb(each) for each in append.events]
+            heads[number], _, _ = project(heads[number], events, 1, groups[-1])
     return load.events / sum([await database.commit(group) for group in groups])
 
 

@@ -1,7 +1,9 @@
 """The rows that events write, fields in the order of the placeholders of each backend's statements."""
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 
 class EventRow(NamedTuple):
@@ -170,6 +172,13 @@ class Changes:
     chunks: list[BlobChunk] = field(default_factory=list)
     blob_refs: list[BlobRef] = field(default_factory=list)
 
-    def extend(self, other: "Changes") -> None:
-        for name in self.__slots__:
-            getattr(self, name).extend(getattr(other, name))
+    def lengths(self) -> tuple[int, ...]:
+        return tuple(map(len, _lists(self)))
+
+    def cut(self, lengths: tuple[int, ...]) -> None:
+        """Back to what it was then."""
+        for rows, length in zip(_lists(self), lengths, strict=True):
+            del rows[length:]
+
+
+_lists: Callable[[Changes], tuple[list[Any], ...]] = attrgetter(*(each.name for each in fields(Changes)))

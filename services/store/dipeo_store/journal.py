@@ -41,6 +41,18 @@ class Head:
     runs: dict[RunKey, RunFacts] = field(default_factory=dict)
     interactions: dict[str, str] = field(default_factory=dict)  # id -> status
 
+    def copy(self) -> "Head":
+        return Head(
+            self.execution,
+            self.execution_id,
+            self.status,
+            self.head_seq,
+            self.fence,
+            self.claimed,
+            self.runs.copy(),
+            self.interactions.copy(),
+        )
+
 
 def needs_history(head: Head, append: Append) -> bool:
     """Whether `judge` must know which of the events are journaled already: only for repeats and late comers."""
@@ -53,7 +65,7 @@ def judge(head: Head, append: Append, known: Mapping[bytes, int]) -> Appended | 
     `known` has the seqs of those of the events that are journaled (see needs_history).
     Raises Fenced, SeqMismatch, Terminal, TooLarge.
     """
-    seqs = [known.get(event.event_id, 0) for event in append.events]
+    seqs = [known.get(event.event_id, 0) for event in append.events] if known else []
     if head.status in TERMINAL:
         if seqs and all(seqs):
             return Appended(seqs[-1], duplicate=True)
@@ -76,22 +88,28 @@ def run_key(event: Event) -> RunKey | None:
     if event.type == "node.skipped":
         return RunKey(event.node_id, 0, 1)
     if event.type in _OF_A_RUN:
-        return RunKey(event.node_id, event.body.get("iteration", 0), event.body.get("attempt", 0))
+        body = event.body
+        return RunKey(body.get("node_id", ""), body.get("iteration", 0), body.get("attempt", 0))
     return None
 
 
 _OF_A_RUN = frozenset({"node.started", "node.completed", "node.failed", "node.retrying", "node.aborted"})
 
 
-def runs_named(events: Iterable[Event]) -> set[RunKey]:
-    """Node runs whose facts `project` will ask for."""
-    keys = {key for key in map(run_key, events) if key}
-    retried = {
-        RunKey(event.node_id, event.body.get("iteration", 0), event.body.get("attempt", 0) - 1)
-        for event in events
-        if event.type == "node.retrying"
-    }
-    return keys | retried
+def runs_named(events: Iterable[Event], *, careful: bool) -> set[RunKey]:
+    """Node runs whose facts `project` will ask for.
+
+    Of one that starts there is a row by mistake only, which the unique index finds too: it is read only when
+    `careful`, to say what is wrong.
+    """
+    keys = set()
+    for event in events:
+        if (event.type == "node.started" and not careful) or (key := run_key(event)) is None:
+            continue
+        keys.add(key)
+        if event.type == "node.retrying":
+            keys.add(key._replace(attempt=key.attempt - 1))
+    return keys
 
 
 def interactions_named(events: Iterable[Event]) -> set[str]:

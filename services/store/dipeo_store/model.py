@@ -35,13 +35,14 @@ class Event(NamedTuple):
     at: int
     body: Mapping[str, Any]  # JSON fields are Json when fresh from a writer, plain values when read back
     payload: str
-    seq: int = 0  # 0 = not journaled yet
+    seq: int = 0  # before it is journaled: where its writer expects it, 0 = anywhere
     blobs: tuple[Blob, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes of its values, where ever they are kept."""
-        return len(self.payload) + sum(blob.size for blob in self.blobs)
+        inline = len(self.payload)
+        return inline + sum(blob.size for blob in self.blobs) if self.blobs else inline
 
     @property
     def node_id(self) -> str:

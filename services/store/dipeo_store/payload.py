@@ -72,7 +72,11 @@ def json_bytes(value: Any) -> bytes:
 def body_of(message: Message) -> dict[str, Any]:
     """What the journal keeps of a message. Raises InvalidEvent naming a field that holds no JSON."""
     plan = _outward(message.DESCRIPTOR)
-    return {plan[field.name][0]: plan[field.name][1](value) for field, value in message.ListFields()}
+    body = {}
+    for field, value in message.ListFields():
+        key, convert = plan[field.name]
+        body[key] = value if convert is _same else convert(value)
+    return body
 
 
 def fields_of(descriptor: Any, body: Mapping[str, Any]) -> dict[str, Any]:

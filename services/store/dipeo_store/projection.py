@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,8 @@ from dipeo_store.journal import Head, RunFacts, RunKey, run_key
 from dipeo_store.model import TERMINAL, Event, Usage
 from dipeo_store.payload import dump
 
+NOTHING_SPENT = Usage()
+RUNNING = frozenset({"running"})
 LIVE = frozenset({"running", "paused"})
 UNENDED = LIVE | {"pending"}
 # event -> (legal in these statuses, status afterwards; "" = as before)
@@ -50,32 +52,49 @@ EXECUTION_RULES: dict[str, tuple[frozenset[str], str]] = {
 class _Draft:
     head: Head
     changes: Changes
-    spent: Usage = field(default_factory=Usage)
+    key: RunKey | None = None  # what the event at hand is about
+    spent: Usage = NOTHING_SPENT
     done: int = 0
     failed: int = 0
 
 
-def project(head: Head, events: Sequence[Event], fence: int) -> tuple[Head, tuple[Event, ...], Changes]:
-    """The head afterwards, the events with their seqs, and the rows. `head` itself is left alone."""
-    draft = _Draft(replace(head, runs=dict(head.runs), interactions=dict(head.interactions)), Changes())
-    placed = []
-    for event in events:
-        if draft.head.status in TERMINAL:
-            raise Terminal(head.execution_id, draft.head.status)
-        draft.head.head_seq += 1
-        event = event._replace(seq=draft.head.head_seq)
-        rule = _RULES.get(event.type)
-        if rule is None:
-            raise _illegal(draft, event, "only the store writes it")
-        rule(draft, event)
-        _keep_blobs(draft, event)
-        placed.append(event)
-        draft.changes.events.append(_event_row(head.execution, event, fence))
+def project(
+    head: Head, events: Sequence[Event], fence: int, changes: Changes | None = None
+) -> tuple[Head, tuple[Event, ...], Changes]:
+    """The head afterwards, the events with their seqs, and the rows, after those that are in `changes` already.
+
+    `head` itself is left alone.
+    """
+    draft = _Draft(head.copy(), Changes() if changes is None else changes)
+    before = draft.changes.lengths()
+    try:
+        placed = tuple([_place(draft, event, fence) for event in events])
+    except (IllegalTransition, Terminal):
+        draft.changes.cut(before)
+        raise
     if placed:
         draft.changes.advanced.append(
             Advanced(draft.head.head_seq, *draft.spent, draft.done, draft.failed, head.execution)
         )
-    return draft.head, tuple(placed), draft.changes
+    return draft.head, placed, draft.changes
+
+
+def _place(draft: _Draft, event: Event, fence: int) -> Event:
+    head = draft.head
+    if head.status in TERMINAL:
+        raise Terminal(head.execution_id, head.status)
+    head.head_seq += 1
+    if event.seq != head.head_seq:
+        event = event._replace(seq=head.head_seq)
+    draft.key = run_key(event)
+    rule = _RULES.get(event.type)
+    if rule is None:
+        raise _illegal(draft, event, "only the store writes it")
+    rule(draft, event)
+    if event.blobs:
+        _keep_blobs(draft, event)
+    draft.changes.events.append(_event_row(draft, event, fence))
+    return event
 
 
 def _keep_blobs(draft: _Draft, event: Event) -> None:
@@ -87,17 +106,17 @@ def _keep_blobs(draft: _Draft, event: Event) -> None:
             changes.chunks += (BlobChunk(blob.hash, number, data) for number, data in enumerate(chunks(blob.data)))
 
 
-def _event_row(execution: int, event: Event, fence: int) -> EventRow:
-    key = run_key(event)
+def _event_row(draft: _Draft, event: Event, fence: int) -> EventRow:
     body = event.body
-    node_id, iteration, attempt = key or (body.get("node_id"), body.get("iteration"), body.get("attempt"))
+    node_id, iteration, attempt = draft.key or (body.get("node_id"), body.get("iteration"), body.get("attempt"))
     return EventRow(
-        execution, event.seq, event.event_id, event.type, node_id, iteration, attempt, fence, event.at, event.payload
-    )
+        draft.head.execution, event.seq, event.event_id, event.type, node_id, iteration, attempt, fence, event.at,
+        event.payload,
+    )  # fmt: skip
 
 
 def _illegal(draft: _Draft, event: Event, why: str) -> IllegalTransition:
-    key = run_key(event)
+    key = draft.key
     subject = f' of node "{key.node_id}" iteration {key.iteration} attempt {key.attempt}' if key else ""
     return IllegalTransition(draft.head.execution_id, event.type + subject, why)
 
@@ -153,7 +172,7 @@ def _require_status(draft: _Draft, event: Event, legal: frozenset[str]) -> None:
 
 
 def _key(draft: _Draft, event: Event) -> RunKey:
-    key = run_key(event)
+    key = draft.key
     if key is None or not key.node_id or key.attempt < 1 or key.iteration < 0:
         raise _illegal(draft, event, "node_id is required, iterations count from 0 and attempts from 1")
     return key
@@ -172,10 +191,10 @@ def _open_run(draft: _Draft, event: Event, key: RunKey, facts: RunFacts) -> None
             facts.type,
             facts.person_id,
             facts.status,
-            start_seq=event.seq,
-            end_seq=event.seq if over else None,
-            started_at=event.at,
-            ended_at=event.at if over else None,
+            event.seq,
+            event.seq if over else None,
+            event.at,
+            event.at if over else None,
         )
     )
 
@@ -184,17 +203,18 @@ def _close_run(draft: _Draft, event: Event, key: RunKey, status: str) -> None:
     facts = draft.head.runs.get(key)
     if facts is None or facts.status != "running":
         raise _illegal(draft, event, f"that node run is {facts.status}" if facts else "that node run was never started")
-    draft.head.runs[key] = facts._replace(status=status)
-    given = event.body.get("usage", {})
-    usage = Usage(*(given.get(name, 0) for name in Usage._fields))
-    draft.spent = draft.spent.plus(usage)
+    draft.head.runs[key] = RunFacts(status, facts.label, facts.type, facts.person_id)
+    usage = NOTHING_SPENT
+    if given := event.body.get("usage"):
+        usage = Usage(*(given.get(name, 0) for name in Usage._fields))
+        draft.spent = draft.spent.plus(usage)
     draft.changes.closed.append(
         RunClosed(status, event.seq, event.at, *usage, event.body.get("model", ""), draft.head.execution, *key)
     )
 
 
 def _node_started(draft: _Draft, event: Event) -> None:
-    _require_status(draft, event, frozenset({"running"}))
+    _require_status(draft, event, RUNNING)
     body = event.body
     facts = RunFacts("running", body.get("label", ""), body.get("type", ""), body.get("person_id", ""))
     _open_run(draft, event, _key(draft, event), facts)

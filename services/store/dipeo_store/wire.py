@@ -61,8 +61,8 @@ def page_size(asked: int, *, default: int) -> int:
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-def event_from_pb(pb: events_pb2.Event) -> Event:
-    """Raises InvalidEvent."""
+def event_from_pb(pb: events_pb2.Event, *, seq: int = 0) -> Event:
+    """`seq`: where its writer expects it. Raises InvalidEvent."""
     field = pb.WhichOneof("body")
     if field is None:
         raise InvalidEvent(f'event "{pb.event_id}" has no body that this store knows')
@@ -73,8 +73,8 @@ def event_from_pb(pb: events_pb2.Event) -> Event:
     if len(event_id) != 16:
         raise InvalidEvent(f'event id "{pb.event_id}": expected 32 hex digits')
     body = payload.body_of(getattr(pb, field))
-    kept, large = blobs.split(body)
-    return Event(event_id, payload.TYPE_OF_FIELD[field], micros(pb.at), body, payload.dump(kept), blobs=large)
+    kept, large = blobs.split(body) if pb.ByteSize() > blobs.INLINE_BYTES else (body, ())
+    return Event(event_id, payload.TYPE_OF_FIELD[field], micros(pb.at), body, payload.dump(kept), seq, large)
 
 
 def event_to_pb(event: Event) -> events_pb2.Event:
@@ -104,7 +104,9 @@ def appends_from_pb(request: store_pb2.AppendRequest) -> list[Append | InvalidEv
 
 def _append_from_pb(pb: store_pb2.ExecutionAppend) -> Append | InvalidEvent:
     try:
-        return Append(pb.execution_id, pb.fence, pb.expected_seq, tuple(event_from_pb(event) for event in pb.events))
+        first = pb.expected_seq + 1
+        events = tuple([event_from_pb(event, seq=seq) for seq, event in enumerate(pb.events, first)])
+        return Append(pb.execution_id, pb.fence, pb.expected_seq, events)
     except InvalidEvent as error:
         return error
 

@@ -193,6 +193,19 @@ async def test_case_11_one_bad_append_of_a_group_is_refused_alone(store: Store):
             )
 
 
+async def test_a_node_run_that_was_there_before_is_not_started_again_and_its_group_goes_on(store: Store):
+    async with store.session() as session:
+        ended, running, other = [await store.running(session) for _ in range(3)]
+        await store.append(ended, started("a"), completed("a"))
+        await store.append(running, started("a"))
+        results = await store.writer().append(
+            append_of(ended, started("a")), append_of(other, started("a")), append_of(running, started("a"))
+        )
+        assert [each.reason for each in results] == ["TRANSITION", "", "TRANSITION"]
+        assert "already completed" in results[0].message and "already running" in results[2].message
+        assert not (await store.append(ended, started("b"))).reason
+
+
 async def test_several_appends_of_one_execution_in_one_request_follow_each_other(store: Store):
     async with store.session() as session:
         work = await store.running(session)

@@ -130,36 +130,38 @@ _KNOWN = """
     JOIN unnest($1::bigint[], $2::bytea[]) AS wanted (execution, event_id) USING (execution, event_id)"""
 
 
-async def commit(database: Database, appends: Sequence[Append]) -> Committed:
+async def commit(database: Database, appends: Sequence[Append], *, careful: bool = False) -> Committed:
     """All appends in one transaction; one that is refused leaves no trace and harms no other.
 
     Raises DatabaseFailed, OutcomeUnknown, DiskFull.
     """
     for last in [False] * (TRIES - 1) + [True]:
         try:
-            return await _commit(database, appends)
+            return await _commit(database, appends, careful)
         except ROW_REFUSED as error:
-            return await _one_by_one(database, appends, error)
+            if careful:
+                subject = appends[0].execution_id
+                return Committed(
+                    [errors.IllegalTransition(subject, "an event", f"a value in it is refused ({error})")], []
+                )
+            return await _one_by_one(database, appends)
         except LOST_A_RACE as error:
             if last:
                 raise errors.DatabaseFailed("the database is too busy; try again") from error
     raise AssertionError("unreachable")
 
 
-async def _one_by_one(database: Database, appends: Sequence[Append], error: Exception) -> Committed:
+async def _one_by_one(database: Database, appends: Sequence[Append]) -> Committed:
     """A rule that only the database knows, e.g. an event id used twice: find the append that broke it."""
-    if len(appends) == 1:
-        refused = errors.IllegalTransition(appends[0].execution_id, "an event", f"a value in it is refused ({error})")
-        return Committed([refused], [])
-    parts = [await commit(database, [append]) for append in appends]
+    parts = [await commit(database, [append], careful=True) for append in appends]
     return Committed([part.outcomes[0] for part in parts], [each for part in parts for each in part.published])
 
 
-async def _commit(database: Database, appends: Sequence[Append]) -> Committed:
+async def _commit(database: Database, appends: Sequence[Append], careful: bool) -> Committed:
     async with database.transaction() as db:
         tx = Transaction(db)
         await tx.lock({append.execution_id for append in appends})
-        await tx.load(appends)
+        await tx.load(appends, careful=careful)
         outcomes = [tx.append(append) for append in appends]
         await tx.flush()
     return Committed(outcomes, tx.published)
@@ -201,15 +203,15 @@ class Transaction:
             raise errors.UnknownExecution(execution_id)
         return self.heads[execution_id]
 
-    async def load(self, appends: Sequence[Append]) -> None:
-        """What the rules will ask about these appends, a statement per table at most."""
+    async def load(self, appends: Sequence[Append], *, careful: bool) -> None:
+        """What the rules will ask about these appends, a statement per table at most. `careful`: see runs_named."""
         runs: list[tuple[int, RunKey]] = []
         questions: list[tuple[int, str]] = []
         repeats: list[tuple[int, bytes]] = []
         for append in appends:
             if head := self.heads.get(append.execution_id):
                 run = head.execution
-                runs += [(run, key) for key in runs_named(append.events)]
+                runs += [(run, key) for key in runs_named(append.events, careful=careful)]
                 questions += [(run, interaction_id) for interaction_id in interactions_named(append.events)]
                 if needs_history(head, append):
                     repeats += [(run, event.event_id) for event in append.events]
@@ -238,9 +240,8 @@ class Transaction:
 
     def journal(self, head: Head, events: Sequence[Event], *, fence: int) -> Appended:
         """Project judged events; the rows are written by the next flush. Raises IllegalTransition, Terminal."""
-        after, placed, changes = project(head, events, fence)
+        after, placed, _ = project(head, events, fence, self.changes)
         self.heads[head.execution_id] = after
-        self.changes.extend(changes)
         self.published.append(Published(head.execution_id, placed))
         self._known[head.execution].update((event.event_id, event.seq) for event in placed)
         return Appended(after.head_seq, duplicate=False)

@@ -137,6 +137,7 @@ class SqliteBackend(SqliteContent, SqliteRetention):
         self._file, self._clock, self._hand_over = file, clock, hand_over
         self._writer, self._checkpointer = writer, checkpointer
         self._wal = file.with_name(file.name + "-wal")
+        self._heads: sqlite_writes.Heads = {}  # nobody else writes to this file
         self._written = 0  # bytes since the last checkpoint, estimated
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -198,7 +199,7 @@ class SqliteBackend(SqliteContent, SqliteRetention):
     def _commit(self, units: Sequence[Unit]) -> Committed:
         """On the writer's thread."""
         with translated(self._file):
-            committed = sqlite_writes.commit(self._writer, units, now=self._clock())
+            committed = sqlite_writes.commit(self._writer, units, now=self._clock(), heads=self._heads)
         self._keep_wal_short(units, committed)
         return committed
 

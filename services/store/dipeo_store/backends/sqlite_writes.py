@@ -11,12 +11,14 @@ from dipeo_store import errors
 from dipeo_store.changes import Changes, EventRow, InteractionOpened, MessageRow, RunOpened
 from dipeo_store.committer import Committed
 from dipeo_store.journal import Head, RunFacts, RunKey, interactions_named, judge, needs_history, runs_named
-from dipeo_store.model import Append, Appended, Event, Published
+from dipeo_store.model import TERMINAL, Append, Appended, Event, Published
 from dipeo_store.payload import dump
 from dipeo_store.projection import project
 
 Operation = Callable[["Transaction"], Any]
 Unit = Append | Operation
+Heads = dict[str, Head]  # by execution id
+MAX_HEADS = 1_000  # kept from one transaction to the next
 
 
 def _insert(table: str, row: type[EventRow | RunOpened | MessageRow | InteractionOpened]) -> str:
@@ -63,17 +65,21 @@ _HEAD = (
 )
 
 
-def commit(db: sqlite3.Connection, units: Sequence[Unit], *, now: int) -> Committed:
+def commit(
+    db: sqlite3.Connection, units: Sequence[Unit], *, now: int, heads: Heads | None = None, careful: bool = False
+) -> Committed:
     """All units in one transaction; a unit that is refused leaves no trace and harms no other.
 
-    Raises sqlite3.Error when the database itself fails.
+    `heads` is kept from one call to the next by whoever alone writes to the database: what was known at the end of the
+    last. Raises sqlite3.Error when the database itself fails.
     """
+    heads = {} if heads is None else heads
     try:
-        return Transaction(db, now).run(units)
+        return Transaction(db, now, heads, careful).run(units)
     except sqlite3.IntegrityError as error:
         # a rule that only a constraint knows, e.g. an event id used twice: find the unit that broke it
-        if len(units) > 1:
-            parts = [commit(db, [unit], now=now) for unit in units]
+        if not careful:
+            parts = [commit(db, [unit], now=now, heads=heads, careful=True) for unit in units]
             return Committed([part.outcomes[0] for part in parts], [each for part in parts for each in part.published])
         subject = units[0].execution_id if isinstance(units[0], Append) else "?"
         return Committed([errors.IllegalTransition(subject, "an event", f"an id in it is taken ({error})")], [])
@@ -85,7 +91,8 @@ class Transaction:
 
     db: sqlite3.Connection
     now: int
-    heads: dict[str, Head] = field(default_factory=dict)
+    heads: Heads
+    careful: bool = False  # ask before, rather than let a constraint refuse the whole transaction
     changes: Changes = field(default_factory=Changes)
     published: list[Published] = field(default_factory=list)
 
@@ -96,10 +103,26 @@ class Transaction:
             self.flush()
             self.db.execute("COMMIT")
         except BaseException:
+            self.heads.clear()
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             raise
+        self._forget_what_is_over()
         return Committed(outcomes, self.published)
+
+    def _forget_what_is_over(self) -> None:
+        """A run that goes on asks about what is running now; the rest is read when it is named after all."""
+        for execution_id, _ in self.published:
+            head = self.heads.get(execution_id)
+            if head is None:
+                continue
+            if head.status in TERMINAL:
+                del self.heads[execution_id]
+                continue
+            head.interactions.clear()
+            head.runs = {key: facts for key, facts in head.runs.items() if facts.status == "running"}
+        if len(self.heads) > MAX_HEADS:
+            self.heads.clear()
 
     def _operate(self, operation: Operation) -> Any:
         self.flush()
@@ -129,9 +152,8 @@ class Transaction:
     def journal(self, head: Head, events: Sequence[Event], *, fence: int) -> Appended:
         """Project judged events; the rows are written by the next flush. Raises IllegalTransition, Terminal."""
         self._load_facts(head, events)
-        after, placed, changes = project(head, events, fence)
+        after, placed, _ = project(head, events, fence, self.changes)
         self.heads[head.execution_id] = after
-        self.changes.extend(changes)
         self.published.append(Published(head.execution_id, placed))
         return Appended(after.head_seq, duplicate=False)
 
@@ -164,7 +186,7 @@ class Transaction:
 
     def _load_facts(self, head: Head, events: Sequence[Event]) -> None:
         """Rows that earlier appends of this transaction opened are in the head already, though not written yet."""
-        for key in runs_named(events) - head.runs.keys():
+        for key in runs_named(events, careful=self.careful) - head.runs.keys():
             row = self.db.execute(
                 "SELECT status, label, type, person_id FROM node_runs"
                 " WHERE execution = ? AND node_id = ? AND iteration = ? AND attempt = ?",
