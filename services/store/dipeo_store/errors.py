@@ -22,7 +22,7 @@ dipeo_kit.errors.DataLoss
 └── Tampered            what is stored is not what was put
 dipeo_kit.errors.Overloaded
 ├── SlowReader          watch again from the last seq (reason RESYNC_REQUIRED)
-└── DiskFull
+└── DiskFull            nothing is written until there is room
 dipeo_kit.errors.Unavailable
 ├── DatabaseFailed      the database does not do what was asked; the log says more
 │   └── OutcomeUnknown  it went away while it committed: done or not, asking again tells
@@ -149,6 +149,8 @@ class SlowReader(Overloaded):
 
 class DiskFull(Overloaded):
     """Writes wait until there is room; reads go on."""
+
+    reason = "DISK_FULL"
 
 
 class DatabaseFailed(Unavailable):

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from dipeo_kit import ids, logs
-from dipeo_kit.errors import DipeoError, Unavailable
+from dipeo_kit.errors import DipeoError, Overloaded, Unavailable
 from dipeo_store import observed
 from dipeo_store.backends import Backend
 from dipeo_store.errors import OutcomeUnknown, SessionLost
@@ -15,7 +15,7 @@ from dipeo_store.model import Signal, Work
 log = logs.get(__name__)
 
 MEASURE_S = 5.0
-RETRY_S = 1.0  # after the database failed the dispatcher
+RETRY_S = 1.0  # after the database failed
 
 
 class Alive:
@@ -119,11 +119,25 @@ class Sessions:
 
     async def release(self, session: ExecutorSession, execution_id: str, fence: int) -> None:
         session.heard()
+        if not await self._released(session, execution_id, fence):
+            self._later(self._insist_on_release(session, execution_id, fence))
+
+    async def _released(self, session: ExecutorSession, execution_id: str, fence: int) -> bool:
+        """False when the database fails."""
         try:
             await self._backend.release(session.session_id, execution_id, fence)
-        except DipeoError as error:  # the session goes on; what it still holds goes back when it ends
+        except DipeoError as error:
             log.warning("work.not_released", execution_id=execution_id, error=str(error))
+            return not isinstance(error, Overloaded | Unavailable)
         self.work_may_be_ready()
+        return True
+
+    async def _insist_on_release(self, session: ExecutorSession, execution_id: str, fence: int) -> None:
+        """Its holder runs it no more and says so only once; all it holds goes back anyway when the session ends."""
+        while self._alive.get(session.session_id) is session:
+            await asyncio.sleep(RETRY_S)
+            if await self._released(session, execution_id, fence):
+                return
 
     def tell(self, session_id: str, signal: Signal) -> None:
         """Pass a durable signal on; when the session has just gone, the next holder finds it in the inbox."""
@@ -167,7 +181,10 @@ class Sessions:
         if lost:
             session.outbox.put_nowait(None)
         log.info("session.ended", session_id=session.session_id, executor=session.executor, lost=lost)
-        task = asyncio.create_task(self._give_back(session, lost=lost))  # outlives the stream that ended
+        self._later(self._give_back(session, lost=lost))  # outlives the stream that ended
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 

@@ -53,12 +53,17 @@ class Server:
         self._data.mkdir()
         if self._as:
             folder.chmod(0o755)
-            shutil.chown(self._data, "pgserver", "pgserver")
+        self.give(self._data)
         initdb = [self._binaries / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         subprocess.run([*self._as, *initdb, "--no-sync"], check=True, stdout=subprocess.DEVNULL)
         self.url = f"postgresql://postgres:@/postgres?host={self._data}"
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
+
+    def give(self, folder: Path) -> None:
+        """To the user that the server runs as."""
+        if self._as:
+            shutil.chown(folder, "pgserver", "pgserver")
 
     def start(self) -> None:
         """After a kill its last processes may take a moment to leave."""

@@ -116,10 +116,14 @@ class Left(NamedTuple):
 
 
 class Disk:
-    """Cuts at random between two operations of SQLite, one in `every`; the run itself goes on undisturbed."""
+    """Cuts at random between two operations of SQLite, one in `every`; the run itself goes on undisturbed.
+
+    While it is `full` it takes no more writes.
+    """
 
     def __init__(self, folder: Path, promised: Callable[[], Any], *, every: int, seed: int) -> None:
         self.cuts: list[Left] = []
+        self.full = False
         self._folder, self._promised, self._every = folder, promised, every
         self._dice, self._lock = random.Random(seed), threading.RLock()
         self._files: dict[str, OnDisk] = {}
@@ -207,6 +211,8 @@ class _Shim:
         disk = self._disk
 
         def write(file: int, data: int, size: int, offset: int) -> int:
+            if disk.full:
+                return sqlite3.SQLITE_FULL
             disk.about_to()
             disk.wrote(file, Write(offset, ctypes.string_at(data, size)))
             return int(real.xWrite(file, data, size, offset))
