@@ -3,10 +3,13 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 SECRETS = Path("/run/secrets")  # where containers find files named like variables: dipeo_gateway_token
 
@@ -51,13 +54,15 @@ class ServiceSettings(BaseSettings):
             return cls()
         except ValidationError as error:
             prefix = cls.model_config.get("env_prefix", "")
-            problems = [
-                f"{prefix}{'_'.join(map(str, problem['loc']))}".upper() + f": {problem['msg']}"
-                for problem in error.errors()
-            ]
-            message = "; ".join(problems)
+            message = "; ".join(_problem(prefix, problem) for problem in error.errors())
             print(f"error: {message}", file=sys.stderr)  # Python prints nothing for an exit with a number
             raise SettingsInvalid(message) from error
+
+
+def _problem(prefix: str, problem: "ErrorDetails") -> str:
+    """A check over several variables names them itself."""
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"{prefix}{'_'.join(map(str, problem['loc']))}".upper() + f": {said}" if problem["loc"] else said
 
 
 def environment() -> dict[str, str]:

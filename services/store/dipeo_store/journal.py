@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dipeo_store import errors
-from dipeo_store.model import TERMINAL, Append, Appended, Event
+from dipeo_store.model import TERMINAL, Append, Appended, Event, Interaction
 
 # Values are at most 8 MiB each; one event may carry several: output, alternate, variables, meta.
 MAX_EVENT_BYTES = 33 * 1024 * 1024
@@ -125,6 +125,17 @@ def changes_control(execution_id: str, last: str | None, kind: str) -> bool:
     if kind == "resume" and last is None:
         raise errors.NotLegalNow(f"execution {execution_id} is not paused; there is nothing to resume")
     return kind != last
+
+
+def answers_anew(asked: Interaction, *, response: str, responder: str, now: int) -> bool:
+    """False when this very answer was given before, by a caller that never heard so. Raises NotLegalNow."""
+    if asked.status == "answered" and (asked.response, asked.responder) == (response, responder):
+        return False
+    if asked.status != "open" or (asked.expires_at is not None and asked.expires_at <= now):
+        how = "expired" if asked.status == "open" else asked.status
+        question = f'the question of "{asked.label or asked.node_id}" in {asked.execution_id}'
+        raise errors.NotLegalNow(f"{question} is {how} already")
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,8 +235,10 @@ class Posted(NamedTuple):
 
 
 class Answered(NamedTuple):
+    """A question with its answer; `signal` is None when the holder was left it before."""
+
     interaction: Interaction
-    signal: Signal
+    signal: Signal | None
     holder: str
 
 
@@ -259,6 +261,7 @@ class ExecutionFilter:
     started_after: int | None = None
     started_before: int | None = None
     id_prefix: str = ""
+    principal: str = ""
 
 
 class NewSecret(NamedTuple):

@@ -211,7 +211,8 @@ class StoreService(ContentService):
             response=wire.checked_response(request.response),
             responder=request.responder,
         )
-        self._sessions.tell(answered.holder, answered.signal)
+        if answered.signal:
+            self._sessions.tell(answered.holder, answered.signal)
         return pb.AnswerInteractionResponse(interaction=wire.interaction_to_pb(answered.interaction))
 
     async def ListInteractions(

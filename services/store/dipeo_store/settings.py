@@ -58,6 +58,15 @@ class Settings(ServiceSettings):
         return url
 
     @model_validator(mode="after")
+    def _heard_before_lost(self) -> Self:
+        if self.lost_s <= self.heartbeat_s:
+            raise ValueError(
+                f"DIPEO_STORE_LOST_S is {self.lost_s:g}, but executors are heard every {self.heartbeat_s:g} s"
+                " (DIPEO_STORE_HEARTBEAT_S): every one would be lost; give it at least twice as long"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _usable_master_key(self) -> Self:
         self.safe()
         return self

@@ -307,6 +307,7 @@ def filter_from_pb(pb: store_pb2.ListExecutionsRequest) -> ExecutionFilter:
         started_after=micros(pb.started_after) if pb.HasField("started_after") else None,
         started_before=micros(pb.started_before) if pb.HasField("started_before") else None,
         id_prefix=pb.id_prefix,
+        principal=pb.principal,
     )
 
 

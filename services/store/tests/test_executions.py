@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 
+import asyncpg
+import postgres
 import pytest
 from store_client import Store, completed, event, started
 
@@ -10,6 +12,7 @@ from dipeo_kit import ids, rpc
 from dipeo_kit.errors import AlreadyExists, BadInput, NotFound
 from dipeo_protos.store.v1 import events_pb2 as ev
 from dipeo_protos.store.v1 import store_pb2 as pb
+from dipeo_store.backends import postgres_reads
 from dipeo_store.backends.sqlite_reads import executions_query
 from dipeo_store.model import ExecutionFilter
 
@@ -119,6 +122,9 @@ async def test_case_24_each_filter_finds_its_own(store: Store):
     assert await _pages(store, id_prefix=works[1].execution_id[:36]) == [
         each for each in all_ids if each.startswith(works[1].execution_id[:36])
     ]
+    theirs = (await store.create(principal="ann")).execution.execution_id
+    assert await _pages(store, principal="ann") == [theirs]
+    assert theirs not in await _pages(store, principal="bob")
     second = (await store.get(works[1].execution_id)).execution.started_at
     assert await _pages(store, started_after=second) == all_ids[1:3]
     assert await _pages(store, started_before=second) == all_ids[3:]
@@ -131,16 +137,17 @@ async def test_a_foreign_page_token_or_size_is_refused(store: Store):
         await rpc.call(store.stub.ListExecutions, pb.ListExecutionsRequest(page_size=1001))
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        ExecutionFilter(),
-        ExecutionFilter(statuses=("running",)),
-        ExecutionFilter(diagram_id="d"),
-        ExecutionFilter(id_prefix="exec_0"),
-        ExecutionFilter(started_after=1, started_before=2),
-    ],
-)
+FILTERS = [
+    ExecutionFilter(),
+    ExecutionFilter(statuses=("running",)),
+    ExecutionFilter(diagram_id="d7"),
+    ExecutionFilter(id_prefix="exec_000007"),
+    ExecutionFilter(started_after=1, started_before=2),
+    ExecutionFilter(principal="p7"),
+]
+
+
+@pytest.mark.parametrize("wanted", FILTERS)
 async def test_case_24_each_filter_uses_an_index(sqlite_store: Store, sqlite_settings, wanted: ExecutionFilter):
     sql, values = executions_query(wanted, (1, 1), 10)
     with sqlite3.connect(sqlite_settings.file) as db:
@@ -148,6 +155,36 @@ async def test_case_24_each_filter_uses_an_index(sqlite_store: Store, sqlite_set
     db.close()
     assert any("e USING INDEX" in step for step in plan), plan
     assert not any(step.startswith("SCAN") and "USING INDEX" not in step for step in plan), plan
+
+
+@pytest.mark.parametrize("wanted", FILTERS)
+async def test_case_24_each_filter_uses_an_index_on_postgres(busy_postgres: str, wanted: ExecutionFilter):
+    sql, values = postgres_reads.executions_query(wanted, (1_000_000, 1), 10)
+    db = await asyncpg.connect(busy_postgres)
+    try:
+        plan = "\n".join(row[0] for row in await db.fetch(f"EXPLAIN {sql}", *values))
+    finally:
+        await db.close()
+    assert "Seq Scan on executions" not in plan and "executions_" in plan, plan
+
+
+@pytest.fixture
+async def busy_postgres(postgres_url: str) -> str:
+    """With as many executions as it takes for an index to be worth it."""
+    source = "0" * 64
+    await postgres.execute(
+        postgres_url,
+        f"INSERT INTO sources VALUES ('{source}', '')",
+        f"""
+        INSERT INTO executions (execution_id, status, diagram_id, diagram_name, source_hash, origin, principal,
+          trace_parent, idempotency_hash, head_seq, created_at, started_at)
+        SELECT 'exec_' || lpad(to_hex(n), 8, '0') || repeat('0', 24),
+          CASE WHEN n % 100 = 0 THEN 'running' ELSE 'pending' END,
+          'd' || n % 100, '', '{source}', '', 'p' || n % 100, '', '', 1, n, n FROM generate_series(1, 5000) n
+        """,
+        "ANALYZE executions",
+    )
+    return postgres_url
 
 
 async def test_messages_come_in_order_and_page_by_page(store: Store):

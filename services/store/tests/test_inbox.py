@@ -49,6 +49,23 @@ async def test_case_18_the_first_of_two_answers_wins_and_reaches_the_holder(stor
         assert list(header.signals) == [] and not header.execution.waiting
 
 
+async def test_an_answer_sent_again_because_its_reply_was_lost_is_no_second_one(store: Store):
+    async with store.session() as session:
+        work, _ = await _asking(store, session)
+        given = {"node_id": "Ask", "response": "yes", "responder": "ann"}
+        first = await store.answer(work.execution_id, **given)
+        assert await store.answer(work.execution_id, **given) == first
+        for other in ({"response": "no"}, {"responder": "bob"}):
+            with pytest.raises(Conflict, match="answered already"):
+                await store.answer(work.execution_id, **given | other)
+        header, _ = await store.recover(work)
+        assert [each.answer.response for each in header.signals] == ["yes"]
+        await store.append(work, event("signal_consumed", signal_id=header.signals[0].signal_id))
+        assert (await session.next()).signal.answer.response == "yes"
+        assert await store.answer(work.execution_id, **given) == first
+        assert list((await store.recover(work))[0].signals) == []
+
+
 async def test_case_18_an_answer_survives_the_loss_of_the_executor(store: Store):
     async with store.session() as session:
         work, _ = await _asking(store, session)

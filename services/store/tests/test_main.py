@@ -82,6 +82,14 @@ def test_a_wrong_setting_names_its_variable(monkeypatch):
     assert "DIPEO_STORE_URL" in str(caught.value) and "DIPEO_STORE_LOST_S" in str(caught.value)
 
 
+@pytest.mark.parametrize(("heartbeat_s", "lost_s"), [("5", "5"), ("10", "2")])
+def test_executors_are_heard_before_they_are_lost(monkeypatch, heartbeat_s: str, lost_s: str):
+    monkeypatch.setenv("DIPEO_STORE_HEARTBEAT_S", heartbeat_s)
+    monkeypatch.setenv("DIPEO_STORE_LOST_S", lost_s)
+    with pytest.raises(SettingsInvalid, match=r"^DIPEO_STORE_LOST_S is .*DIPEO_STORE_HEARTBEAT_S"):
+        Settings.load()
+
+
 def test_relative_and_absolute_files():
     assert str(Settings(url="sqlite:///a/b.db").file) == "a/b.db"
     assert str(Settings(url="sqlite:////a/b.db").file) == "/a/b.db"

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from store_client import Clock, Store, append_of, completed, event, started
 
-from dipeo_kit import ids
+from dipeo_kit import ids, rpc
 from dipeo_kit.errors import Unavailable
 from dipeo_protos.store.v1 import store_pb2 as pb
 from dipeo_store import admin
@@ -98,6 +98,30 @@ async def test_case_31_a_frozen_database_hangs_nobody(store: Store, settings, se
         result = await _until_it_works(store, work, *batch)
         assert (result.reason, result.head_seq) == ("", 5)
     assert await admin.run("verify", settings, "") == 0
+
+
+async def test_case_31_whoever_gives_a_deadline_waits_no_longer(settings: Settings, server: postgres.Server):
+    patient = Store(settings.model_copy(update={"command_s": 60}), Clock(), "")
+    await patient.start()
+    async with patient.session() as session, session.living(0):
+        work = await patient.running(session)
+        frozen = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children()]
+        for process in frozen:
+            process.suspend()
+        try:
+            async with asyncio.timeout(6):
+                for method, request in (
+                    (patient.stub.GetExecution, pb.GetExecutionRequest(execution_id=work.execution_id)),
+                    (patient.stub.ListExecutions, pb.ListExecutionsRequest()),
+                    (patient.stub.CreateExecution, pb.CreateExecutionRequest(execution_id=ids.new_execution_id())),
+                ):
+                    with pytest.raises(Unavailable):
+                        await rpc.call(method, request, timeout_s=0.3)
+        finally:
+            for process in frozen:
+                process.resume()
+        assert await patient.status(work.execution_id) == "running"
+    await patient.stop()
 
 
 async def test_a_store_does_not_start_without_its_database_and_says_which(settings, server):

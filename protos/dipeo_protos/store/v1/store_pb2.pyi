@@ -275,7 +275,7 @@ class GetExecutionResponse(_message.Message):
     def __init__(self, execution: _Optional[_Union[Execution, _Mapping]] = ..., node_runs: _Optional[_Iterable[_Union[NodeRun, _Mapping]]] = ..., interactions: _Optional[_Iterable[_Union[Interaction, _Mapping]]] = ...) -> None: ...
 
 class ListExecutionsRequest(_message.Message):
-    __slots__ = ("statuses", "diagram_id", "started_after", "started_before", "page_size", "page_token", "id_prefix")
+    __slots__ = ("statuses", "diagram_id", "started_after", "started_before", "page_size", "page_token", "id_prefix", "principal")
     STATUSES_FIELD_NUMBER: _ClassVar[int]
     DIAGRAM_ID_FIELD_NUMBER: _ClassVar[int]
     STARTED_AFTER_FIELD_NUMBER: _ClassVar[int]
@@ -283,6 +283,7 @@ class ListExecutionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ID_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     statuses: _containers.RepeatedScalarFieldContainer[ExecutionStatus]
     diagram_id: str
     started_after: _timestamp_pb2.Timestamp
@@ -290,7 +291,8 @@ class ListExecutionsRequest(_message.Message):
     page_size: int
     page_token: str
     id_prefix: str
-    def __init__(self, statuses: _Optional[_Iterable[_Union[ExecutionStatus, str]]] = ..., diagram_id: _Optional[str] = ..., started_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., id_prefix: _Optional[str] = ...) -> None: ...
+    principal: str
+    def __init__(self, statuses: _Optional[_Iterable[_Union[ExecutionStatus, str]]] = ..., diagram_id: _Optional[str] = ..., started_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., id_prefix: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
 
 class ListExecutionsResponse(_message.Message):
     __slots__ = ("executions", "next_page_token")

@@ -241,6 +241,7 @@ class StoreServiceServicer:
 
     def AnswerInteraction(self, request, context):
         """Answers the open question of a node. The first answer wins: FAILED_PRECONDITION with reason CONFLICT for others.
+        The same answer of the same responder again is no other: it changes nothing.
         NOT_FOUND: no such execution, or nothing is asked there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

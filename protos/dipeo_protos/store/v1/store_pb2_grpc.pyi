@@ -64,6 +64,7 @@ class StoreServiceStub:
     """
     AnswerInteraction: _grpc.UnaryUnaryMultiCallable[_store_pb2.AnswerInteractionRequest, _store_pb2.AnswerInteractionResponse]
     """Answers the open question of a node. The first answer wins: FAILED_PRECONDITION with reason CONFLICT for others.
+    The same answer of the same responder again is no other: it changes nothing.
     NOT_FOUND: no such execution, or nothing is asked there.
     """
     ListInteractions: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListInteractionsRequest, _store_pb2.ListInteractionsResponse]
@@ -132,6 +133,7 @@ class StoreServiceAsyncStub(StoreServiceStub):
     """
     AnswerInteraction: _aio.UnaryUnaryMultiCallable[_store_pb2.AnswerInteractionRequest, _store_pb2.AnswerInteractionResponse]  # type: ignore[assignment]
     """Answers the open question of a node. The first answer wins: FAILED_PRECONDITION with reason CONFLICT for others.
+    The same answer of the same responder again is no other: it changes nothing.
     NOT_FOUND: no such execution, or nothing is asked there.
     """
     ListInteractions: _aio.UnaryUnaryMultiCallable[_store_pb2.ListInteractionsRequest, _store_pb2.ListInteractionsResponse]  # type: ignore[assignment]
@@ -257,6 +259,7 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.AnswerInteractionResponse, _abc.Awaitable[_store_pb2.AnswerInteractionResponse]]:
         """Answers the open question of a node. The first answer wins: FAILED_PRECONDITION with reason CONFLICT for others.
+        The same answer of the same responder again is no other: it changes nothing.
         NOT_FOUND: no such execution, or nothing is asked there.
         """
 

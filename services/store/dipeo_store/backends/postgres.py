@@ -199,6 +199,8 @@ class PostgresBackend(PostgresContent, PostgresRetention):
         try:
             async with self._database.reading() as db:
                 return await query(db, *args)
-        except DatabaseFailed:
+        except DatabaseFailed as error:
+            if isinstance(error.__cause__, TimeoutError):  # it had its time
+                raise
             async with self._database.reading() as db:
                 return await query(db, *args)

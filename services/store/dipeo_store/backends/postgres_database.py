@@ -130,6 +130,8 @@ class Database:
                 await transaction.start()
                 try:
                     yield db
+                except TimeoutError:  # who is silent would not answer a rollback either
+                    raise
                 except BaseException:
                     with contextlib.suppress(*_DOWN):
                         await transaction.rollback()
@@ -153,6 +155,10 @@ class Database:
             db = await pool.acquire(timeout=self.access.connect_s)
         try:
             yield db
+        except errors.DatabaseFailed as error:
+            if isinstance(error.__cause__, TimeoutError):
+                db.terminate()  # else the pool waits for it
+            raise
         finally:
             with contextlib.suppress(*_DOWN):  # what broke is replaced at the next acquire
                 await pool.release(db, timeout=self.access.connect_s)

@@ -11,7 +11,7 @@ from dipeo_store.backends import postgres_reads as reads
 from dipeo_store.backends import postgres_sessions as sessions
 from dipeo_store.backends.postgres_writes import Transaction
 from dipeo_store.backends.rows import INTERACTION
-from dipeo_store.journal import changes_control
+from dipeo_store.journal import answers_anew, changes_control
 from dipeo_store.model import (
     TERMINAL,
     Answered,
@@ -165,9 +165,8 @@ async def answer(
     """Raises UnknownExecution, NothingAsked, NotLegalNow, BadInput."""
     head = await tx.head(execution_id)
     asked = await _asked(tx, head.execution, execution_id, node=node, interaction_id=interaction_id)
-    if asked.status != "open" or (asked.expires_at is not None and asked.expires_at <= tx.now):
-        how = "expired" if asked.status == "open" else asked.status
-        raise errors.NotLegalNow(f'the question of "{asked.label or asked.node_id}" in {execution_id} is {how} already')
+    if not answers_anew(asked, response=response, responder=responder, now=tx.now):
+        return Answered(asked, None, "")
     await tx.db.execute(
         "UPDATE interactions SET status = 'answered', closed_at = $1, response = $2, responder = $3"
         " WHERE execution = $4 AND interaction_id = $5",

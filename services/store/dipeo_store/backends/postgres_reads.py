@@ -60,6 +60,8 @@ def executions_query(
         add("e.status = ANY ({}::text[])", list(wanted.statuses))
     if wanted.diagram_id:
         add("e.diagram_id = {}", wanted.diagram_id)
+    if wanted.principal:
+        add("e.principal = {}", wanted.principal)
     if wanted.started_after is not None:
         add("e.started_at >= {}", wanted.started_after)
     if wanted.started_before is not None:

@@ -9,7 +9,7 @@ from dipeo_store import errors, forks
 from dipeo_store.backends import sqlite_reads as reads
 from dipeo_store.backends.rows import INTERACTION
 from dipeo_store.backends.sqlite_writes import Transaction
-from dipeo_store.journal import HandOver, changes_control
+from dipeo_store.journal import HandOver, answers_anew, changes_control
 from dipeo_store.model import (
     TERMINAL,
     Answered,
@@ -247,9 +247,8 @@ def answer(
     """Raises UnknownExecution, NothingAsked, NotLegalNow, BadInput."""
     head = tx.head(execution_id)
     asked = _asked(tx, head.execution, execution_id, node=node, interaction_id=interaction_id)
-    if asked.status != "open" or (asked.expires_at is not None and asked.expires_at <= tx.now):
-        how = "expired" if asked.status == "open" else asked.status
-        raise errors.NotLegalNow(f'the question of "{asked.label or asked.node_id}" in {execution_id} is {how} already')
+    if not answers_anew(asked, response=response, responder=responder, now=tx.now):
+        return Answered(asked, None, "")
     tx.db.execute(
         "UPDATE interactions SET status = 'answered', closed_at = ?, response = ?, responder = ?"
         " WHERE execution = ? AND interaction_id = ?",

@@ -57,6 +57,8 @@ def executions_query(
         add(f"e.status IN ({','.join('?' * len(wanted.statuses))})", *wanted.statuses)
     if wanted.diagram_id:
         add("e.diagram_id = ?", wanted.diagram_id)
+    if wanted.principal:
+        add("e.principal = ?", wanted.principal)
     if wanted.started_after is not None:
         add("e.started_at >= ?", wanted.started_after)
     if wanted.started_before is not None:
