@@ -1,5 +1,6 @@
 """Keys that the store keeps for diagrams. (node contract 19.1)"""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -19,14 +20,23 @@ class StoredKeys:
     def __init__(self, store: "store_pb2_grpc.StoreServiceAsyncStub", session_id: Callable[[], str]) -> None:
         self._store, self._session_id = store, session_id
         self._kept: dict[tuple[str, str], tuple[float, Secret]] = {}
+        self._asked: dict[tuple[str, str], asyncio.Task[Secret | None]] = {}  # questions on their way: one for all
 
     async def find(self, api_key_id: str, service: str) -> Secret | None:
         """The key of that id or label, else the only one of that service. Raises KeyMissing, ServiceDown."""
         if api_key_id.startswith(ENVIRONMENT):
             return None
-        known = self._kept.get((api_key_id, service))
+        wanted = api_key_id, service
+        known = self._kept.get(wanted)
         if known and time.monotonic() - known[0] < KEPT_S:
             return known[1]
+        asked = self._asked.get(wanted)
+        if asked is None:
+            asked = self._asked[wanted] = asyncio.create_task(self._ask(api_key_id, service))
+            asked.add_done_callback(lambda _: self._asked.pop(wanted))
+        return await asyncio.shield(asked)
+
+    async def _ask(self, api_key_id: str, service: str) -> Secret | None:
         try:
             _, secret = await self.reveal(api_key_id, service)
         except NotFound:

@@ -9,6 +9,7 @@ import gc
 import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies
 
 from aiolimiter import AsyncLimiter
 
@@ -208,11 +209,14 @@ class Providers:
         import httpx2
 
         if self._http is None:
-            limits = httpx2.Limits(
-                max_connections=None, max_keepalive_connections=CONNECTIONS_KEPT, keepalive_expiry=KEPT_S
-            )
             timeout = httpx2.Timeout(self._timeout_s, connect=min(10.0, self._timeout_s))
-            self._http = httpx2.AsyncClient(timeout=timeout, limits=limits)
+            if getproxies():
+                self._http = httpx2.AsyncClient(timeout=timeout, limits=httpx2.Limits(max_connections=None))
+            else:
+                from dipeo_executor.llm.connections import Connections
+
+                lines = Connections(kept=CONNECTIONS_KEPT, kept_s=KEPT_S)
+                self._http = httpx2.AsyncClient(timeout=timeout, transport=lines)
         return self._http
 
 

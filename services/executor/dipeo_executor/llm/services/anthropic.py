@@ -15,11 +15,13 @@ def _preload() -> None:
 
 
 def _messages(model: str, access: Access, http: "httpx2.AsyncClient") -> "AnthropicModel":
+    from anthropic import AsyncAnthropic
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
-    provider = AnthropicProvider(base_url=access.base_url or None, api_key=access.key, http_client=http)
-    return AnthropicModel(model, provider=provider)
+    # retries are the engine's
+    client = AsyncAnthropic(base_url=access.base_url or None, api_key=access.key, http_client=http, max_retries=0)
+    return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=client))
 
 
 SERVICE = Service(

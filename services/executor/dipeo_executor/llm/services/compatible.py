@@ -25,9 +25,9 @@ def _service(name: str, base_url: str, *, local: bool = False) -> Service:
         from pydantic_ai.models.openai import OpenAIChatModel
         from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-        provider = OpenAICompatibleProvider(
-            name, base_url=access.base_url, api_key=access.key or "none", http_client=http, profile=_profile(name)
-        )
+        from dipeo_executor.llm.services.openai_client import client
+
+        provider = OpenAICompatibleProvider(name, openai_client=client(access, http), profile=_profile(name))
         return OpenAIChatModel(model, provider=provider)
 
     prefix = name.upper().replace("-", "_")
@@ -45,7 +45,9 @@ def _service(name: str, base_url: str, *, local: bool = False) -> Service:
 
 def _preload() -> None:
     import pydantic_ai.models.openai
-    import pydantic_ai.providers.openai_compatible  # noqa: F401
+    import pydantic_ai.providers.openai_compatible
+
+    import dipeo_executor.llm.services.openai_client  # noqa: F401
 
 
 def _profile(name: str) -> Any:

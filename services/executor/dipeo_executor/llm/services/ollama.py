@@ -13,15 +13,19 @@ OLDER_FIELD: Any = {"openai_chat_supports_max_completion_tokens": False}  # it k
 
 def _preload() -> None:
     import pydantic_ai.models.ollama
-    import pydantic_ai.providers.ollama  # noqa: F401
+    import pydantic_ai.providers.ollama
+
+    import dipeo_executor.llm.services.openai_client  # noqa: F401
 
 
 def _chat(model: str, access: Access, http: "httpx2.AsyncClient") -> "OllamaModel":
     from pydantic_ai.models.ollama import OllamaModel
     from pydantic_ai.providers.ollama import OllamaProvider
 
-    address = f"{address_of(access.base_url)}/v1"
-    provider = OllamaProvider(base_url=address, api_key=access.key or None, http_client=http)
+    from dipeo_executor.llm.services.openai_client import client
+
+    address = Access(f"{address_of(access.base_url)}/v1", access.key)
+    provider = OllamaProvider(openai_client=client(address, http))
     return OllamaModel(model, provider=provider, profile=OLDER_FIELD)
 
 

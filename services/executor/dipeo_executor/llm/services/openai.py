@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
 def _preload() -> None:
     import pydantic_ai.models.openai
-    import pydantic_ai.providers.openai  # noqa: F401
+    import pydantic_ai.providers.openai
+
+    import dipeo_executor.llm.services.openai_client  # noqa: F401
 
 
 def _provider(access: Access, http: "httpx2.AsyncClient") -> "OpenAIProvider":
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    return OpenAIProvider(base_url=access.base_url or None, api_key=access.key, http_client=http)
+    from dipeo_executor.llm.services.openai_client import client
+
+    return OpenAIProvider(openai_client=client(access, http))
 
 
 def _responses(model: str, access: Access, http: "httpx2.AsyncClient") -> "OpenAIResponsesModel":
