@@ -18,7 +18,7 @@ ANSWER = "answer"  # the tool a model is made to call where it has no structured
 def settings(model: "Model", call: Call, timeout_s: float) -> "ModelSettings":
     from pydantic_ai.settings import ModelSettings
 
-    made = ModelSettings(timeout=timeout_s, request_timeout=timeout_s)
+    made = ModelSettings(timeout=timeout_s)
     if call.max_tokens is not None:
         made["max_tokens"] = call.max_tokens
     # reasoning models refuse a temperature

@@ -107,7 +107,13 @@ class Providers:
         from pydantic_ai import exceptions
 
         try:
-            return conversion.reply(await self._ask(model, call), call)
+            # not pydantic_ai's own request_timeout, which is set anew for every piece of a stream
+            async with asyncio.timeout(self._timeout_s):
+                return conversion.reply(await self._ask(model, call), call)
+        except TimeoutError as error:
+            raise ServiceDown(
+                f"{service.name} did not finish within {self._timeout_s:g} seconds for model {call.person.model}"
+            ) from error
         except exceptions.ModelHTTPError as error:
             other_api = not plain and service.fallback is not None and bool(access.base_url)
             if other_api and error.status_code in (404, 405) and "model" not in _said(error.body, access).lower():

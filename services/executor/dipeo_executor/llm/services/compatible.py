@@ -45,7 +45,7 @@ def _service(name: str, base_url: str, *, local: bool = False) -> Service:
 
 def _preload() -> None:
     import pydantic_ai.models.openai
-    import pydantic_ai.providers.openai_compatible
+    import pydantic_ai.providers.openai_compatible  # noqa: F401
 
     import dipeo_executor.llm.services.openai_client  # noqa: F401
 

@@ -13,7 +13,7 @@ OLDER_FIELD: Any = {"openai_chat_supports_max_completion_tokens": False}  # it k
 
 def _preload() -> None:
     import pydantic_ai.models.ollama
-    import pydantic_ai.providers.ollama
+    import pydantic_ai.providers.ollama  # noqa: F401
 
     import dipeo_executor.llm.services.openai_client  # noqa: F401
 

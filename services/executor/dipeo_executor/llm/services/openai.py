@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def _preload() -> None:
     import pydantic_ai.models.openai
-    import pydantic_ai.providers.openai
+    import pydantic_ai.providers.openai  # noqa: F401
 
     import dipeo_executor.llm.services.openai_client  # noqa: F401
 

@@ -33,7 +33,7 @@ class Client(AsyncOpenAI):
 
 
 class _Responses(AsyncResponses):
-    async def create(self, **given: Any) -> Any:  # type: ignore[override]
+    async def create(self, **given: Any) -> Any:
         return await self._post(
             "/responses", cast_to=Response, stream_cls=AsyncStream[ResponseStreamEvent], **_request(given)
         )
@@ -46,7 +46,7 @@ class _Chat(AsyncChat):
 
 
 class _Completions(AsyncCompletions):
-    async def create(self, **given: Any) -> Any:  # type: ignore[override]
+    async def create(self, **given: Any) -> Any:
         return await self._post(
             "/chat/completions", cast_to=ChatCompletion, stream_cls=AsyncStream[ChatCompletionChunk], **_request(given)
         )
