@@ -1,9 +1,8 @@
-"""The command itself: its global options, and what the options of its commands have in common (spec/cli.md §14.1-2).
+"""The command itself, and its global options (spec/cli.md §14.1-2).
 
 Commands stand in commands_*.py, one module per group of the help, and import what they need when they are called.
 """
 
-import dataclasses
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,8 @@ from typer.core import TyperGroup
 from dipeo_cli import __version__, config, output
 from dipeo_cli.errors import Usage
 
+HELP_OPTIONS = {"-h", "--help"}
+SETTINGLESS = ("help", "version", "completion", "complete-line", "init", "doctor")
 GROUPS = RUN, AUTHOR, OBSERVE, CONNECT, SYSTEM = ("Run", "Author", "Observe", "Connect", "System")  # of the help
 
 
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": sorted(HELP_OPTIONS, key=len), "max_content_width": 100},
     help="""Run AI-agent diagrams, and look at their runs.
 
     \b
@@ -47,16 +48,6 @@ app = typer.Typer(
     dipeo results @last              what the newest run produced
     """,
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, in every outcome.")]
-Execution = Annotated[str, typer.Argument(metavar="ID", help="Execution id, unique prefix, @last or @last~N.")]
-Executions = Annotated[list[str], typer.Argument(metavar="ID...", help="The same, one or more.")]
-Labels = Annotated[list[str] | None, typer.Option("--label", metavar="K=V", help="Mark the run; `ps` finds it by it.")]
-Light = Annotated[bool, typer.Option("--light", help="The diagram is in light format.")]
-Native = Annotated[bool, typer.Option("--native", help="… in native format.")]
-Readable = Annotated[bool, typer.Option("--readable", help="… in readable format. Default: detect.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no warnings.")]
-ProgressKind = Annotated[str, typer.Option("--progress", metavar="KIND", help="auto, tty, plain, json or none.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -72,20 +63,27 @@ def dipeo(
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask on the terminal.")] = False,
     color: Annotated[str, typer.Option("--color", metavar="WHEN", help="auto, always or never.")] = "",
     no_emoji: Annotated[bool, typer.Option("--no-emoji", help="Words instead of symbols.")] = False,
+    form: Annotated[
+        str, typer.Option("-o", "--output", metavar="FMT", help="text, json, yaml, ndjson or raw (the bare result).")
+    ] = "",
     jq: Annotated[str, typer.Option("--jq", metavar="EXPR", help="Filter JSON output.")] = "",
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, notes or warnings.")] = False,
     verbose: Annotated[int, typer.Option("-v", count=True, help="Details; -vv: tracebacks.")] = 0,
     version: Annotated[bool, typer.Option("-V", "--version", help="Show the version.")] = False,
     server: Annotated[bool, typer.Option("--server", hidden=True)] = False,
     host: Annotated[str, typer.Option("--host", hidden=True)] = "127.0.0.1",
     port: Annotated[int | None, typer.Option("--port", hidden=True)] = None,
 ) -> None:
-    context.obj = config.load(
-        config.Flags(project, api_url, token, context_name, no_autostart, no_input, color, no_emoji, verbose)
-    )
-    output.use(color=context.obj.color, emoji=context.obj.emoji, jq=jq)
     if version:
         output.answer(f"dipeo {__version__}")
         raise typer.Exit
+    flags = config.Flags(
+        project, api_url, token, context_name, no_autostart, no_input, color, no_emoji, verbose, form, quiet
+    )
+    context.obj = _config(flags, context)
+    form = str(context.obj.settings["output"].value)
+    output.use(color=context.obj.color, emoji=context.obj.emoji, jq=jq, form=form, quiet=quiet)
+    context.default_map = _defaults(context.command, form, quiet=quiet)
     if server or (context.invoked_subcommand is None and port is not None):
         from dipeo_cli import system
 
@@ -94,19 +92,25 @@ def dipeo(
         output.answer(context.get_help())
 
 
-def diagram_format(light: bool, native: bool, readable: bool) -> str:
-    """Raises Usage when more than one is given; "" = detect."""
-    chosen = [name for name, on in (("light", light), ("native", native), ("readable", readable)) if on]
-    if len(chosen) > 1:
-        raise Usage(f"--{chosen[1]} is not allowed with --{chosen[0]}")
-    return chosen[0] if chosen else ""
+def _config(flags: config.Flags, context: typer.Context) -> config.Config:
+    """What needs no setting works with settings that cannot be read, too: there they get repaired."""
+    try:
+        return config.load(flags)
+    except Usage:
+        if context.invoked_subcommand not in SETTINGLESS and not HELP_OPTIONS & set(context.args):
+            raise
+        return config.load(flags, read_files=False)
 
 
-def progress_kind(kind: str, *, quiet: bool, simple: bool) -> str:
-    if kind not in ("auto", "tty", "plain", "json", "none"):
-        raise Usage(f"--progress {kind}: auto, tty, plain, json or none")
-    return "none" if quiet else "plain" if simple and kind == "auto" else kind
-
-
-def with_debug(given: config.Config, debug: bool) -> config.Config:
-    return dataclasses.replace(given, verbosity=2) if debug else given
+def _defaults(command: Any, form: str, *, quiet: bool) -> dict[str, Any]:
+    """What -o and -q of the program mean to each command that has such an option of its own."""
+    known = {"as_json": form in output.DOCUMENTS, "output_only": form == "raw", "quiet": quiet}
+    given = {name: True for name, on in known.items() if on}
+    if not given:
+        return {}
+    return {
+        name: _defaults(each, form, quiet=quiet)
+        if hasattr(each, "commands")
+        else {option.name: True for option in each.params if option.name in given}
+        for name, each in command.commands.items()
+    }

@@ -6,7 +6,7 @@ The only module that imports httpx2. Failures leave as CliError with the exit co
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
@@ -15,6 +15,7 @@ import httpx2
 
 from dipeo_cli import __version__, operations, trace
 from dipeo_cli.errors import CliError, FilesWanted, NotFound, Unreachable, from_gateway
+from dipeo_cli.lookup import Diagram
 
 RETRY_PAUSES_S = (0.2, 0.4)
 EVENT_LIMIT_BYTES = 16 * 1024 * 1024
@@ -108,9 +109,15 @@ class Gateway:
         key = str(input["execution_id"])
         return self._mutate(operations.EXECUTE_DIAGRAM, "executeDiagram", input, idempotency_key=key)
 
-    def compile_diagram(self, source: str, path: str, format: str, uploads: Json | None = None) -> Json:
-        """Raises FilesWanted."""
-        variables = {"source": source, "path": path, "format": format.upper() or None, "uploads": uploads}
+    def compile_diagram(self, diagram: Diagram, changes: Mapping[str, Any], uploads: Json | None) -> Json:
+        """`changes`: "NODE.property" -> value. Raises FilesWanted."""
+        variables = {
+            "source": diagram.text,
+            "path": diagram.path,
+            "format": diagram.format.upper() or None,
+            "changes": changes or None,
+            "uploads": uploads,
+        }
         report: Json = self.execute(operations.COMPILE_DIAGRAM, variables)["compileDiagram"]
         if report.get("wanted"):
             raise FilesWanted("the executor wants files", context=report)

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from dipeo_cli.app import AUTHOR, AsJson, Light, Native, Readable, app, diagram_format
+from dipeo_cli.app import AUTHOR, app
 from dipeo_cli.errors import Usage
+from dipeo_cli.options import AsJson, Format, grouped
 
 Diagram = Annotated[str, typer.Argument(metavar="DIAGRAM", help="Path, name, or - for stdin.")]
 
@@ -23,29 +24,44 @@ def new(
 
 
 @app.command("compile", rich_help_panel=AUTHOR)
+@grouped
 def compile_(
     context: typer.Context,
-    diagram: Annotated[str, typer.Argument(metavar="DIAGRAM", help="Path, name, or - for stdin.")] = "",
+    diagrams: Annotated[
+        list[str] | None, typer.Argument(metavar="DIAGRAM...", help="Paths, names, or - for stdin.")
+    ] = None,
+    *,
+    format: Format,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the diagram from stdin.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
+    shape: Annotated[str, typer.Option("--format", metavar="FMT", help="text, or github: annotations.")] = "text",
+    watch: Annotated[bool, typer.Option("--watch", help="Again each time a file is saved.")] = False,
     check_only: Annotated[bool, typer.Option("--check-only", hidden=True)] = False,
     push_as: Annotated[str | None, typer.Option("--push-as", metavar="NAME", help="Publish it if it is valid.")] = None,
     target_dir: Annotated[
         str, typer.Option("--target-dir", metavar="DIR", help="Write it there, publish nothing.")
     ] = "",
     no_clobber: Annotated[bool, typer.Option("--no-clobber", help="Never replace a published diagram.")] = False,
-    light: Light = False,
-    native: Native = False,
-    readable: Readable = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check a diagram, and publish it if asked to; nothing is run."""
+    """Check diagrams, and publish one if asked to; nothing is run."""
     from dipeo_cli import compile
 
-    if check_only and push_as is not None:
-        raise Usage("--push-as is not allowed with --check-only")
-    format = diagram_format(light, native, readable)
+    names = ["-"] if stdin else diagrams or []
+    if not names:
+        raise Usage("Either diagram path or --stdin is required")
+    if push_as is not None and (check_only or watch or len(names) > 1):
+        raise Usage("--push-as publishes one diagram, without --check-only and --watch")
+    if shape not in ("text", "github"):
+        raise Usage(f"--format {shape}: text or github")
+    if watch and (as_json or "-" in names):
+        raise Usage("--watch needs files, and no --json")
     push = None if push_as is None else compile.Push(push_as, target_dir, clobber=not no_clobber)
-    return compile.compile(context.obj, diagram, stdin=stdin, format=format, push=push, as_json=as_json)
+    asked = compile.Asked(format.word, push=push, strict=strict, annotate=shape == "github", as_json=as_json)
+    return compile.watch(context.obj, names, asked) if watch else compile.compile(context.obj, names, asked)
+
+
+app.command("check", rich_help_panel=AUTHOR, hidden=True)(compile_)
 
 
 @app.command(rich_help_panel=AUTHOR)
@@ -79,54 +95,51 @@ def fmt(
 
 
 @app.command(rich_help_panel=AUTHOR)
+@grouped
 def graph(
     context: typer.Context,
     diagram: Diagram,
     picture: Annotated[str, typer.Option("--format", metavar="F", help="ascii, mermaid, dot or svg.")] = "ascii",
     to: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Default: stdout.")] = "-",
-    light: Light = False,
-    native: Native = False,
-    readable: Readable = False,
+    *,
+    format: Format,
 ) -> int:
     """Draw a diagram."""
     from dipeo_cli import describe
 
-    format = diagram_format(light, native, readable)
-    return describe.graph(context.obj, diagram, picture=picture, format=format, to=to)
+    return describe.graph(context.obj, diagram, picture=picture, format=format.word, to=to)
 
 
 @app.command(rich_help_panel=AUTHOR)
+@grouped
 def stats(
     context: typer.Context,
     diagram: Diagram,
-    light: Light = False,
-    native: Native = False,
-    readable: Readable = False,
+    *,
+    format: Format,
     as_json: AsJson = False,
 ) -> int:
     """Count what a diagram consists of."""
     from dipeo_cli import describe
 
-    format = diagram_format(light, native, readable)
-    return describe.stats(context.obj, diagram, format=format, as_json=as_json)
+    return describe.stats(context.obj, diagram, format=format.word, as_json=as_json)
 
 
 @app.command(rich_help_panel=AUTHOR)
+@grouped
 def export(
     context: typer.Context,
     diagram: Diagram,
     target: Annotated[str, typer.Argument(metavar="OUT.py", help="- for stdout.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if the file is out of date.")] = False,
-    light: Light = False,
-    native: Native = False,
-    readable: Readable = False,
+    *,
+    format: Format,
 ) -> int:
     """Write a Python script that runs without DiPeO."""
     from dipeo_cli import export as command
 
-    format = diagram_format(light, native, readable)
-    return command.export(context.obj, diagram, target, format=format, force=force, check=check)
+    return command.export(context.obj, diagram, target, format=format.word, force=force, check=check)
 
 
 @app.command("list", rich_help_panel=AUTHOR)
@@ -135,12 +148,15 @@ def list_(
     query: Annotated[str, typer.Argument(metavar="[QUERY]", help="Part of a path or description.")] = "",
     format: Annotated[str, typer.Option("--format", metavar="F", help="Only light, native or readable.")] = "",
     root: Annotated[str, typer.Option("--root", metavar="DIR", help="Only below this folder.")] = "",
+    published: Annotated[bool, typer.Option("--published", help="Only what MCP clients are offered.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """List the project's diagrams."""
     from dipeo_cli import diagrams
 
-    return diagrams.list_(context.obj, query, root=root, format=format, as_json=as_json)
+    if root and published:
+        raise Usage("--root is not allowed with --published")
+    return diagrams.list_(context.obj, query, root=root, published=published, format=format, as_json=as_json)
 
 
 @app.command(rich_help_panel=AUTHOR)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from dipeo_cli.app import CONNECT, AsJson, app
+from dipeo_cli.app import CONNECT, app
+from dipeo_cli.options import AsJson
 
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Name or id; diagrams use it as api_key_id.")]
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from dipeo_cli.app import CONNECT, AsJson, app
+from dipeo_cli.app import CONNECT, app
+from dipeo_cli.options import AsJson
 
 mcp_app = typer.Typer(help="Offer published diagrams to Claude, ChatGPT and others.")
 app.add_typer(mcp_app, name="mcp", rich_help_panel=CONNECT)

@@ -1,122 +1,171 @@
-"""`dipeo run` with its options (spec/cli.md §3.1, §14.4)."""
+"""`dipeo run` with its options, a group of them per concern (spec/cli.md §3.1, §14.4)."""
 
-from typing import Annotated
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
-from dipeo_cli import output
-from dipeo_cli.app import (
-    RUN,
-    AsJson,
-    Labels,
-    Light,
-    Native,
-    ProgressKind,
-    Quiet,
-    Readable,
-    app,
-    diagram_format,
-    progress_kind,
-    with_debug,
-)
+from dipeo_cli import inputs, output
+from dipeo_cli.app import RUN, app
+from dipeo_cli.config import Config
 from dipeo_cli.errors import Usage
+from dipeo_cli.options import OUTPUTS, Background, Debug, Format, Input, Labels, Shown, grouped, progress_kind
 
-_OUTPUTS = ("final", "all", "none")
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the diagram gets."""
+
+    input: Input = None
+    inputs_file: Annotated[str, typer.Option("--inputs", metavar="FILE", help="Variables: JSON, YAML, TOML, or -.")] = (
+        ""
+    )
+    input_data: Annotated[str, typer.Option("--input-data", metavar="JSON", help="Variables as a JSON object.")] = ""
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="N.P=V", help="Another value for a node's property.")
+    ] = None
+    answer: Annotated[list[str] | None, typer.Option("--answer", metavar="LABEL=TEXT", help="Answer in advance.")] = (
+        None
+    )
+    answers: Annotated[str, typer.Option("--answers", metavar="FILE", help="The same, a JSON object.")] = ""
+    no_interactive: Annotated[bool, typer.Option("--no-interactive", help='Questions are answered "".')] = False
+    mock_llm: Annotated[bool, typer.Option("--mock-llm", help="Deterministic answers, no model is called.")] = False
+    env_file: Annotated[str, typer.Option("--env-file", metavar="F", help="Variables for the stack it starts.")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to stop."""
+
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="S", help="90, 90s, 5m; default 300 in the foreground.")
+    ] = ""
+    wait_timeout: Annotated[
+        str, typer.Option("--wait-timeout", metavar="S", help="Wait no longer; the run goes on (exit code 124).")
+    ] = ""
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", metavar="USD", help="Stop before model calls cost more.")
+    ] = None
+    max_tokens: Annotated[int | None, typer.Option("--max-tokens", metavar="N", help="Stop before they use more.")] = (
+        None
+    )
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Failed nodes do not fail the run.")] = False
+    strict: Annotated[bool, typer.Option("--strict", help="Any failed node means exit code 1.")] = False
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="… and aborts the run at once.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What kind of a run it is."""
+
+    background: Background = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", "--validate-only", help="Check it, run nothing.")] = False
+    rerun: Annotated[str, typer.Option("--rerun", metavar="ID", help="Run an ended run again, as `retry`.")] = ""
+    from_node: Annotated[str, typer.Option("--from", metavar="NODE", help="… from this node on.")] = ""
+    watch_file: Annotated[bool, typer.Option("--watch-file", help="Run it again when its file is saved.")] = False
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="What this run is about.")] = ""
+    label: Labels = None
+    legacy: Annotated[bool, typer.Option("--legacy", "--no-browser", hidden=True)] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is told at the end."""
+
+    outputs: Annotated[str, typer.Option("--outputs", metavar="WHICH", help="final, all nodes' or none.")] = "final"
+    save: Annotated[str, typer.Option("--save", metavar="FILE", help="Write the result there, too.")] = ""
+    timing: Annotated[bool, typer.Option("--timing", help="Where the time went, at the end on stderr.")] = False
+    simple: Annotated[bool, typer.Option("--simple", help="Plain progress and report.")] = False
+    browser: Annotated[bool, typer.Option("--browser", "--open", help="Show it in the browser.")] = False
 
 
 @app.command(rich_help_panel=RUN)
+@grouped
 def run(
     context: typer.Context,
-    diagram: Annotated[str, typer.Argument(metavar="DIAGRAM", help="Path, name, or - for stdin.")],
-    light: Light = False,
-    native: Native = False,
-    readable: Readable = False,
-    input: Annotated[
-        list[str] | None, typer.Option("-i", "--input", metavar="K=V", help="key=text, key:=json, key=@file.")
-    ] = None,
-    inputs_file: Annotated[
-        str, typer.Option("--inputs", metavar="FILE", help="Variables: JSON, YAML, TOML, or -.")
-    ] = "",
-    input_data: Annotated[str, typer.Option("--input-data", metavar="JSON", help="Variables as a JSON object.")] = "",
-    timeout: Annotated[
-        str, typer.Option("--timeout", metavar="S", help="90, 90s, 5m; default 300 in the foreground.")
-    ] = "",
-    background: Annotated[
-        bool, typer.Option("--background", "-d", "--detach", help="Return once it is stored.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "--validate-only", help="Check it, run nothing.")] = False,
-    mock_llm: Annotated[bool, typer.Option("--mock-llm", help="Deterministic answers, no model is called.")] = False,
-    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="What this run is about.")] = "",
-    label: Labels = None,
-    max_cost: Annotated[
-        float | None, typer.Option("--max-cost", metavar="USD", help="Stop before model calls cost more.")
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", metavar="N", help="Stop before they use more.")
-    ] = None,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Failed nodes do not fail the run.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Any failed node means exit code 1.")] = False,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="… and aborts the run at once.")] = False,
-    answer: Annotated[
-        list[str] | None, typer.Option("--answer", metavar="LABEL=TEXT", help="Answer in advance.")
-    ] = None,
-    answers: Annotated[str, typer.Option("--answers", metavar="FILE", help="The same, a JSON object.")] = "",
-    no_interactive: Annotated[bool, typer.Option("--no-interactive", help='Questions are answered "".')] = False,
-    as_json: AsJson = False,
-    output_only: Annotated[bool, typer.Option("--output-only", help="The bare result, no verdict.")] = False,
-    outputs: Annotated[str, typer.Option("--outputs", metavar="WHICH", help="final, all nodes' or none.")] = "final",
-    save: Annotated[str, typer.Option("--save", metavar="FILE", help="Write the result there, too.")] = "",
-    timing: Annotated[bool, typer.Option("--timing", help="Where the time went, at the end on stderr.")] = False,
-    simple: Annotated[bool, typer.Option("--simple", help="Plain progress and report.")] = False,
-    quiet: Quiet = False,
-    progress: ProgressKind = "",
-    browser: Annotated[bool, typer.Option("--browser", "--open", help="Show it in the browser.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="As -vv.")] = False,
-    legacy: Annotated[bool, typer.Option("--legacy", "--no-browser", hidden=True)] = False,
+    diagram: Annotated[str, typer.Argument(metavar="DIAGRAM", help="Path, name, or - for stdin.")] = "",
+    *,
+    format: Format,
+    given: Given,
+    limits: Limits,
+    how: How,
+    shown: Shown,
+    report: Report,
+    debug: Debug = False,
 ) -> int:
     """Run a diagram."""
-    from dipeo_cli import inputs
-    from dipeo_cli.run import run as command
-    from dipeo_cli.submit import Request
+    from dipeo_cli import run as command
+    from dipeo_cli import submit
 
-    settings = context.obj.settings
-    if as_json and output_only:
-        raise Usage("--json is not allowed with --output-only")
-    if outputs not in _OUTPUTS:
-        raise Usage(f"--outputs {outputs}: {', '.join(_OUTPUTS)}")
-    if background and (fail_fast or save or timing):
-        raise Usage("--fail-fast, --save and --timing need a run in the foreground")
-    if legacy:
+    _refuse_contradictions(diagram, limits, how, shown, report)
+    if how.legacy:
         output.warning("--legacy and --no-browser have no effect any more")
-    format = diagram_format(light, native, readable)
-    if dry_run:
+    config: Config = context.obj
+    config = dataclasses.replace(config, verbosity=2 if debug else config.verbosity, env_file=given.env_file)
+    if how.dry_run:
         from dipeo_cli import compile
 
-        return compile.compile(context.obj, diagram, stdin=False, format=format, as_json=as_json)
-    request = Request(
+        changes = inputs.changes(given.set_ or [])
+        return compile.compile(config, [diagram], compile.Asked(format.word, changes=changes, as_json=shown.as_json))
+    settings = config.settings
+    request = submit.Request(
         diagram=diagram,
-        format=format,
-        variables=inputs.variables(inputs_file, input_data, input or []),
-        answers=inputs.answers(answers, answer or []),
-        timeout_s=inputs.seconds(timeout, "--timeout") if timeout else None,
+        format=format.word,
+        **_what(given),
+        timeout_s=inputs.seconds(limits.timeout, "--timeout") if limits.timeout else None,
         default_timeout_s=inputs.seconds(str(settings["timeout"].value), "setting timeout"),
-        mock_llm=mock_llm,
-        name=name,
-        labels=inputs.labels(label or []),
-        max_cost_usd=max_cost,
-        max_tokens=max_tokens,
-        keep_going=keep_going,
-        strict=strict or fail_fast or settings["strict"].value is True,
-        fail_fast=fail_fast,
-        interactive=not no_interactive,
-        background=background,
-        progress=progress_kind(progress or str(settings["progress"].value), quiet=quiet, simple=simple),
-        simple=simple,
-        as_json=as_json,
-        output_only=output_only,
-        outputs=outputs,
-        save=save,
-        timing=timing,
-        browser=browser,
+        wait_s=inputs.seconds(limits.wait_timeout, "--wait-timeout") if limits.wait_timeout else None,
+        max_cost_usd=limits.max_cost,
+        max_tokens=limits.max_tokens,
+        keep_going=limits.keep_going,
+        strict=limits.strict or limits.fail_fast or settings["strict"].value is True,
+        fail_fast=limits.fail_fast,
+        background=how.background,
+        name=how.name,
+        labels=inputs.labels(how.label or []),
+        **_shown(shown, report, str(settings["progress"].value)),
     )
-    return command(with_debug(context.obj, debug), request)
+    if how.rerun:
+        return command.retry(config, how.rerun, how.from_node, request)
+    return command.again_and_again(config, request) if how.watch_file else command.run(config, request)
+
+
+def _refuse_contradictions(diagram: str, limits: Limits, how: How, shown: Shown, report: Report) -> None:
+    """Raises Usage."""
+    shown.checked()
+    if not diagram and not how.rerun:
+        raise Usage("Missing argument 'DIAGRAM'", hint="see `dipeo run --help`")
+    if diagram and how.rerun:
+        raise Usage("--rerun runs the diagram of that run; name no other")
+    if how.from_node and not how.rerun:
+        raise Usage("--from needs --rerun ID")
+    if report.outputs not in OUTPUTS:
+        raise Usage(f"--outputs {report.outputs}: {', '.join(OUTPUTS)}")
+    if how.background and (limits.fail_fast or limits.wait_timeout or report.save or report.timing or how.watch_file):
+        raise Usage("--fail-fast, --wait-timeout, --save, --timing and --watch-file need a run in the foreground")
+    if how.watch_file and (diagram == "-" or how.rerun or shown.as_json):
+        raise Usage("--watch-file needs a file, and no --json")
+
+
+def _what(given: Given) -> dict[str, Any]:
+    return {
+        "variables": inputs.variables(given.inputs_file, given.input_data, given.input or []),
+        "changes": inputs.changes(given.set_ or []),
+        "answers": inputs.answers(given.answers, given.answer or []),
+        "interactive": not given.no_interactive,
+        "mock_llm": given.mock_llm,
+    }
+
+
+def _shown(shown: Shown, report: Report, progress: str) -> dict[str, Any]:
+    return {
+        "progress": progress_kind(shown.progress or progress, quiet=shown.quiet, simple=report.simple),
+        "as_json": shown.as_json,
+        "output_only": shown.output_only,
+        "simple": report.simple,
+        "outputs": report.outputs,
+        "save": report.save,
+        "timing": report.timing,
+        "browser": report.browser,
+    }

@@ -1,22 +1,40 @@
 """Commands about runs that exist (spec/cli.md §14.1)."""
 
-from typing import Annotated
+import dataclasses
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dipeo_cli.app import (
-    OBSERVE,
-    RUN,
+from dipeo_cli.app import OBSERVE, RUN, app
+from dipeo_cli.errors import Usage
+from dipeo_cli.options import (
     AsJson,
+    Background,
     Execution,
     Executions,
     Labels,
-    ProgressKind,
-    Quiet,
-    app,
+    Shown,
+    grouped,
     progress_kind,
 )
-from dipeo_cli.errors import Usage
+
+if TYPE_CHECKING:
+    from dipeo_cli import submit
+
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the run.")]
+
+
+def _seconds(timeout: str) -> float | None:
+    from dipeo_cli import inputs
+
+    return inputs.seconds(timeout, "--timeout") if timeout else None
+
+
+def _since(text: str) -> datetime | None:
+    from dipeo_cli import inputs
+
+    return inputs.moment(text, "--since", datetime.now(UTC)) if text else None
 
 
 @app.command(rich_help_panel=RUN)
@@ -36,12 +54,11 @@ def results(
     ] = "",
 ) -> int:
     """Show what a run produced, as JSON."""
-    from dipeo_cli import executions, inputs
+    from dipeo_cli import executions
 
     if format not in ("json", "yaml", "text"):
         raise Usage(f"--format {format}: json, yaml or text")
-    timeout_s = inputs.seconds(timeout, "--timeout") if timeout else None
-    asked = executions.Asked(verbose or as_json, exit_status, output_only, node, format, wait, timeout_s, files)
+    asked = executions.Asked(verbose or as_json, exit_status, output_only, node, format, wait, _seconds(timeout), files)
     return executions.results(context.obj, execution, asked)
 
 
@@ -61,10 +78,9 @@ def wait(
     as_json: AsJson = False,
 ) -> int:
     """Wait for runs to end; the exit code tells how they did."""
-    from dipeo_cli import inputs, waiting
+    from dipeo_cli import waiting
 
-    timeout_s = inputs.seconds(timeout, "--timeout") if timeout else None
-    return waiting.wait(context.obj, execution, timeout_s=timeout_s, as_json=as_json)
+    return waiting.wait(context.obj, execution, timeout_s=_seconds(timeout), as_json=as_json)
 
 
 @app.command(rich_help_panel=RUN)
@@ -82,14 +98,12 @@ def ps(
     as_json: AsJson = False,
 ) -> int:
     """List runs, those in progress first."""
-    from datetime import UTC, datetime
-
     from dipeo_cli import inputs, listing
 
     asked = listing.Asked(
         status=status,
         diagram=diagram,
-        since=inputs.moment(since, "--since", datetime.now(UTC)) if since else None,
+        since=_since(since),
         name=name,
         labels=inputs.labels(label or []),
         limit=listing.ALL if everything else limit,
@@ -100,18 +114,23 @@ def ps(
 
 
 @app.command(rich_help_panel=RUN)
-def watch(
-    context: typer.Context,
-    execution: Execution,
-    progress: ProgressKind = "auto",
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> int:
-    """Follow a run started elsewhere, then print its result."""
-    from dipeo_cli.run import watch as command
+@grouped
+def watch(context: typer.Context, execution: Execution, *, shown: Shown) -> int:
+    """Follow a run started elsewhere, then print its result; -o ndjson: its events."""
+    from dipeo_cli import journal, run
 
-    kind = progress_kind(progress, quiet=quiet, simple=False)
-    return command(context.obj, execution, kind=kind, as_json=as_json)
+    shown.checked()
+    if context.obj.settings["output"].value == "ndjson":
+        return journal.logs(context.obj, execution, journal.Asked(follow=True, format="ndjson"))
+    return run.watch(context.obj, execution, _shown(shown))
+
+
+def _shown(shown: Shown) -> "submit.Request":
+    """A request that only says how a run that exists is shown."""
+    from dipeo_cli import submit
+
+    kind = progress_kind(shown.progress or "auto", quiet=shown.quiet)
+    return submit.Request("", progress=kind, as_json=shown.as_json, output_only=shown.output_only)
 
 
 @app.command(rich_help_panel=RUN)
@@ -129,15 +148,12 @@ def logs(
     as_json: Annotated[bool, typer.Option("--json", help="The events, as one array.")] = False,
 ) -> int:
     """Show what happened in a run."""
-    from datetime import UTC, datetime
-
-    from dipeo_cli import inputs, journal
+    from dipeo_cli import journal
 
     if format not in ("text", "ndjson"):
         raise Usage(f"--output {format}: text or ndjson")
-    begun = inputs.moment(since, "--since", datetime.now(UTC)) if since else None
     kind = "json" if as_json else format
-    asked = journal.Asked(follow, node, tail, begun, level, everything, timestamps, kind)
+    asked = journal.Asked(follow, node, tail, _since(since), level, everything, timestamps, kind)
     return journal.logs(context.obj, execution, asked)
 
 
@@ -147,7 +163,7 @@ def cancel(
     execution: Annotated[list[str] | None, typer.Argument(metavar="ID...")] = None,
     all_running: Annotated[bool, typer.Option("--all-running", help="Every run in progress.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the run.")] = "",
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> int:
     """Abort runs."""
@@ -161,24 +177,20 @@ def cancel(
 
 
 @app.command(rich_help_panel=RUN)
+@grouped
 def retry(
     context: typer.Context,
     execution: Execution,
     from_node: Annotated[str, typer.Option("--from", metavar="NODE", help="Default: what failed first.")] = "",
-    background: Annotated[bool, typer.Option("--background", "-d", "--detach", help="Return at once.")] = False,
-    as_json: AsJson = False,
-    output_only: Annotated[bool, typer.Option("--output-only", help="The bare result, no verdict.")] = False,
-    quiet: Quiet = False,
-    progress: ProgressKind = "auto",
+    background: Background = False,
+    *,
+    shown: Shown,
 ) -> int:
     """Run an ended run again; what finished before stays."""
     from dipeo_cli import run
-    from dipeo_cli.submit import Request
 
-    if as_json and output_only:
-        raise Usage("--json is not allowed with --output-only")
-    kind = progress_kind(progress, quiet=quiet, simple=False)
-    request = Request("", background=background, progress=kind, as_json=as_json, output_only=output_only)
+    shown.checked()
+    request = dataclasses.replace(_shown(shown), background=background)
     return run.retry(context.obj, execution, from_node, request)
 
 
@@ -186,7 +198,7 @@ def retry(
 def pause(
     context: typer.Context,
     execution: Execution,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the run.")] = "",
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> int:
     """Let no further node of a run start."""

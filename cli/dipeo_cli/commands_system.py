@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from dipeo_cli.app import CONNECT, SYSTEM, AsJson, app
+from dipeo_cli.app import CONNECT, SYSTEM, app
+from dipeo_cli.options import AsJson
 
 SettingName = Annotated[str, typer.Argument(metavar="NAME", help="Of the setting; `dipeo config list` shows them.")]
 ContextName = Annotated[str, typer.Argument(metavar="NAME", help="Of the gateway.")]

@@ -1,13 +1,15 @@
-"""`dipeo compile` (spec/cli.md §6): the executor's verdict on a diagram, and nothing stored."""
+"""`dipeo compile` (spec/cli.md §6): the executor's verdict on diagrams, and nothing stored."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from dipeo_cli import diagnostics, lookup, output, stack, texts, uploads
+from dipeo_cli import diagnostics, lookup, output, saving, stack, texts, uploads
 from dipeo_cli import push as publishing
 from dipeo_cli.config import Config
-from dipeo_cli.errors import EXIT_NEGATIVE, CliError, NotFound, Usage
+from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Usage
 
 Json = dict[str, Any]
 
@@ -21,47 +23,72 @@ class Push:
     clobber: bool
 
 
-def compile(config: Config, name: str, *, stdin: bool, format: str, as_json: bool, push: Push | None = None) -> int:
-    """Exit code 0 when the diagram is valid, warnings or not."""
-    if push:
-        publishing.check_name(push.name)
-    subject = "stdin" if stdin or name == "-" else name
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `dipeo compile` was asked for."""
+
+    format: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)  # "NODE.property" -> value
+    push: Push | None = None
+    strict: bool = False
+    annotate: bool = False  # print for GitHub's log
+    as_json: bool = False
+
+
+def compile(config: Config, names: Sequence[str], asked: Asked) -> int:
+    """Exit code 0 when every diagram is valid; warnings count only with `strict`. `-` is stdin."""
+    if asked.push:
+        publishing.check_name(asked.push.name)
+    reports = [_report(config, name, asked) for name in names]
+    if asked.as_json:
+        output.document(reports if len(names) > 1 else reports[0])
+    return 0 if all(_good(report, asked) for report in reports) else EXIT_NEGATIVE
+
+
+def watch(config: Config, names: Sequence[str], asked: Asked) -> int:
+    """Compile now and each time one of the files is saved, until a signal."""
+    paths = [lookup.find(name, asked.format, config.base, Path.cwd()) for name in names]
+    while True:
+        seen = [saving.stamp(path) for path in paths]
+        compile(config, names, asked)
+        output.say(f"waiting for {', '.join(names)} to be saved; Ctrl-C ends it")
+        saving.wait(paths, seen)
+
+
+def _good(report: Json, asked: Asked) -> bool:
+    return bool(report["valid"]) and not (asked.strict and report["warnings"])
+
+
+def _report(config: Config, name: str, asked: Asked) -> Json:
+    """The verdict on one diagram, told to people unless a document is wanted; a failure to read it is one, too."""
+    subject = "stdin" if name == "-" else name
     try:
-        diagram = _read(config, name, stdin=stdin, format=format)
-    except (NotFound, CliError) as error:
-        if not as_json or isinstance(error, Usage):
+        diagram = texts.read(config, name, asked.format)
+    except CliError as error:
+        if not asked.as_json or isinstance(error, Usage):
             raise
         output.error(str(error), error.hint)
-        report: Json = {"valid": False, "errors": [_load_problem(error)], "warnings": [], "source": subject}
-        output.document(report)
-        return EXIT_NEGATIVE
+        return {"valid": False, "errors": [_load_problem(error)], "warnings": [], "source": subject}
+    report = _compiled(config, diagram, asked)
+    if asked.as_json:
+        if not _good(report, asked):
+            output.error(f"{subject} does not compile" if not report["valid"] else f"{subject} has warnings")
+    elif asked.annotate:
+        output.answer("\n".join(diagnostics.annotations(report["errors"], report["warnings"], diagram.path)))
+    else:
+        _print(report, subject, diagram.path, asked, rich=config.verbosity > 0 or sys.stdout.isatty())
+    return report | {"source": diagram.path or "stdin"}
+
+
+def _compiled(config: Config, diagram: lookup.Diagram, asked: Asked) -> Json:
     with stack.connect(config) as gateway:
-        report = uploads.with_files(
-            config, lambda sent: gateway.compile_diagram(diagram.text, diagram.path, diagram.format, sent)
-        )
-    if push and report["valid"]:
+        report = uploads.with_files(config, lambda sent: gateway.compile_diagram(diagram, asked.changes, sent))
+    if asked.push and report["valid"]:
+        push = asked.push
         report["pushed"] = publishing.push(
             config, diagram, name=push.name, format=report["format"], target_dir=push.target_dir, clobber=push.clobber
         )
-    if as_json:
-        output.document(report | {"source": diagram.path or "stdin"})
-        if not report["valid"]:
-            output.error(f"{subject} does not compile")
-    else:
-        _print(report, subject, diagram.path, rich=config.verbosity > 0 or sys.stdout.isatty())
-        if pushed := report.get("pushed"):
-            replaced = " (replaced)" if pushed["replaced"] else ""
-            output.answer(f"{output.symbol('✅', 'OK:')} Pushed diagram to: {pushed['path']}{replaced}")
-            output.answer(f"   {pushed['uri']}")
-    return 0 if report["valid"] else EXIT_NEGATIVE
-
-
-def _read(config: Config, name: str, *, stdin: bool, format: str) -> lookup.Diagram:
-    if not stdin and not name:
-        raise Usage("Either diagram path or --stdin is required")
-    if not stdin and name != "-":
-        return lookup.load(name, format, config.base)
-    return texts.read(config, "-", format)
+    return report
 
 
 def _load_problem(error: CliError) -> Json:
@@ -75,7 +102,7 @@ def _load_problem(error: CliError) -> Json:
     }
 
 
-def _print(report: Json, subject: str, path: str, *, rich: bool) -> None:
+def _print(report: Json, subject: str, path: str, asked: Asked, *, rich: bool) -> None:
     """The lines scripts know, then the details where people look."""
     errors, warnings = report["errors"], report["warnings"]
     if report["valid"]:
@@ -86,7 +113,17 @@ def _print(report: Json, subject: str, path: str, *, rich: bool) -> None:
         output.error(f"{subject} does not compile: {errors[0]['message'] if errors else 'see above'}")
     if rich and (errors or warnings):
         output.answer("\n" + diagnostics.text(errors, warnings, path))
-        return
+    else:
+        _print_briefly(errors, warnings)
+    if report["valid"] and not _good(report, asked):
+        output.error(f"{subject} has warnings, and --strict counts them")
+    if pushed := report.get("pushed"):
+        replaced = " (replaced)" if pushed["replaced"] else ""
+        output.answer(f"{output.symbol('✅', 'OK:')} Pushed diagram to: {pushed['path']}{replaced}")
+        output.answer(f"   {pushed['uri']}")
+
+
+def _print_briefly(errors: list[Json], warnings: list[Json]) -> None:
     for title, problems in (
         (f"{output.symbol('⚠️ ', '')} Warnings", warnings),
         (f"{output.symbol('❌', '')} Errors", errors),

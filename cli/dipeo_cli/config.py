@@ -22,6 +22,7 @@ class Config:
     verbosity: int = 0  # 1 = details, 2 = tracebacks
     color: str = "auto"  # auto, always, never
     emoji: bool = True
+    env_file: str = ""  # variables for a stack that this command starts
     settings: Mapping[str, "settings.Setting"] = field(default_factory=dict)  # everything, with where it comes from
 
     def layout(self) -> "Layout":
@@ -92,10 +93,15 @@ class Flags:
     color: str = ""
     no_emoji: bool = False
     verbose: int = 0
+    output: str = ""
+    quiet: bool = False
 
 
-def load(flags: Flags = Flags()) -> Config:
-    """Raises Usage for a project folder or context that does not exist, and for a setting that makes no sense."""
+def load(flags: Flags = Flags(), *, read_files: bool = True) -> Config:
+    """Raises Usage for a project folder or context that does not exist, and for a setting that makes no sense.
+
+    Without `read_files` only the command line and the environment count.
+    """
     base = find_base(flags.project or os.environ.get("DIPEO_BASE_DIR", ""))
     given: dict[str, settings.Value] = {}
     if flags.no_autostart:
@@ -104,8 +110,8 @@ def load(flags: Flags = Flags()) -> Config:
         given["input"] = False
     if flags.no_emoji:
         given["emoji"] = False
-    given |= {name: value for name in ("api_url", "context", "color") if (value := getattr(flags, name))}
-    found = settings.resolve(base, given)
+    given |= {name: value for name in ("api_url", "context", "color", "output") if (value := getattr(flags, name))}
+    found = settings.resolve(base if read_files else None, given)
     url, token = _gateway(found, flags.token)
     return Config(
         base=base,

@@ -17,6 +17,25 @@ def brief(problems: list[Diagnostic]) -> list[str]:
     return [f"   [{problem.get('phase') or 'LOAD'}] {problem['message']}" for problem in problems]
 
 
+def annotations(errors: list[Diagnostic], warnings: list[Diagnostic], path: str) -> list[str]:
+    """As GitHub shows them beside the file: `::error file=a.yaml,line=3,col=1,title=V4::no start node`."""
+    return [_annotation(kind, it, path) for kind, found in (("error", errors), ("warning", warnings)) for it in found]
+
+
+def _annotation(kind: str, problem: Diagnostic, path: str) -> str:
+    facts = {"file": path, "line": problem.get("line"), "col": problem.get("column"), "title": problem.get("code")}
+    told = ",".join(f"{name}={_escaped(str(value), ',:')}" for name, value in facts.items() if value)
+    help = f" ({problem['suggestion']})" if problem.get("suggestion") else ""
+    return f"::{kind} {told}::{_escaped(problem['message'] + help)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """As workflow commands want it: per cent first."""
+    for sign in f"%\r\n{more}":
+        text = text.replace(sign, f"%{ord(sign):02X}")
+    return text
+
+
 def _lines(problem: Diagnostic, path: str) -> list[str]:
     code = f"[{problem['code']}]" if problem.get("code") else ""
     lines = [f"{problem.get('severity', 'error').lower()}{code}: {problem['message']}"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dipeo_cli import operations, output, stack
+from dipeo_cli import operations, output, push, stack
 from dipeo_cli.config import Config
 from dipeo_cli.errors import Unreachable, Usage
 from dipeo_cli.tables import columns
@@ -18,15 +18,9 @@ SKIPPED = ("node_modules", "generated", "__pycache__", "venv")
 Json = dict[str, Any]
 
 
-def list_(config: Config, query: str, *, root: str, format: str, as_json: bool) -> int:
-    folder = _folder(config, root)
-    try:
-        with stack.connect(config) as gateway:
-            files: list[Json] = gateway.execute(operations.FIND_DIAGRAMS, {"folder": folder})["findDiagrams"]
-    except Unreachable:
-        if config.api_url:
-            raise
-        files = list(_by_name(config.base, folder))
+def list_(config: Config, query: str, *, root: str, published: bool, format: str, as_json: bool) -> int:
+    folder = push.FOLDER if published else _folder(config, root)
+    files = _files(config, folder) if config.api_url or (config.base / folder).is_dir() else []
     found = [
         {**it, "name": Path(it["path"]).stem}
         for it in files
@@ -41,6 +35,17 @@ def list_(config: Config, query: str, *, root: str, format: str, as_json: bool) 
         rows += [(it["path"], it["format"], _text(it["nodes"]), _text(it["description"])) for it in found]
         output.answer(columns(rows, right=[2]))
     return 0
+
+
+def _files(config: Config, folder: str) -> list[Json]:
+    try:
+        with stack.connect(config) as gateway:
+            found: list[Json] = gateway.execute(operations.FIND_DIAGRAMS, {"folder": folder})["findDiagrams"]
+            return found
+    except Unreachable:
+        if config.api_url:
+            raise
+        return list(_by_name(config.base, folder))
 
 
 def _folder(config: Config, root: str) -> str:

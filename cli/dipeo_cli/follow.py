@@ -24,6 +24,10 @@ class GaveUp(Exception):
     """No end came although the run's own deadline is long over."""
 
 
+class WaitedLongEnough(Exception):
+    """The run goes on, but nobody wants to wait for it any longer."""
+
+
 def events(
     connect: Callable[[], Gateway],
     execution_id: str,
@@ -70,9 +74,12 @@ class Follower:
         self._seq = 0
         self._paused = False
 
-    def to_end(self, patience_s: float | None = None) -> None:
-        """Until the run has ended. Patience is spent while it neither is paused nor awaits a human; then GaveUp."""
-        before = time.monotonic()
+    def to_end(self, patience_s: float | None = None, wait_s: float | None = None) -> None:
+        """Until the run has ended. Patience is spent while it neither is paused nor awaits a human; then GaveUp.
+
+        After `wait_s`, however they are spent, WaitedLongEnough.
+        """
+        begun = before = time.monotonic()
         with closing(events(self._connect, self.execution_id, self._seq, self._poll_s)) as steps:
             for gateway, event in steps:
                 if event is not None:
@@ -92,6 +99,8 @@ class Follower:
                     patience_s -= now - before
                     if patience_s < 0:
                         raise GaveUp
+                if wait_s is not None and now - begun > wait_s:
+                    raise WaitedLongEnough
                 before = now
 
     def _abort_after(self, event: Event, gateway: Gateway) -> None:

@@ -13,15 +13,15 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 
 
-def variables(file: str, data: str, pairs: list[str]) -> dict[str, Any]:
-    """Everything the command line gives, as one mapping."""
+def variables(file: str, data: str, pairs: list[str], *, option: str = "--input-data") -> dict[str, Any]:
+    """Everything the command line gives, as one mapping; `option` gave `data`."""
     if file and data:
-        raise Usage("--inputs is not allowed with --input-data")
+        raise Usage(f"--inputs is not allowed with {option}")
     given: dict[str, Any] = {}
     if file:
         given = _mapping(_parse_file(file), f"--inputs {file}")
     elif data:
-        given = _mapping(_json(data, "--input-data"), "--input-data")
+        given = _mapping(_json(data, option), option)
     for pair in pairs:
         key, value = _pair(pair)
         given[key] = value
@@ -74,14 +74,26 @@ def labels(pairs: list[str]) -> dict[str, str]:
     return given
 
 
-def _pair(pair: str) -> tuple[str, Any]:
+def changes(pairs: list[str]) -> dict[str, Any]:
+    """--set NODE.property=value, repeated: "NODE.property" -> value, written as -i writes values."""
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        key, value = _pair(pair, "--set")
+        node, dot, name = key.rpartition(".")
+        if not (dot and node and name):
+            raise Usage(f"--set {pair}: write NODE.property=text, NODE.property:=json or NODE.property=@file")
+        given[key] = value
+    return given
+
+
+def _pair(pair: str, option: str = "-i") -> tuple[str, Any]:
     key, equals, text = pair.partition("=")
     if not equals or not key.rstrip(":"):
-        raise Usage(f"-i {pair}: write key=text, key:=json or key=@file")
+        raise Usage(f"{option} {pair}: write key=text, key:=json or key=@file")
     if key.endswith(":"):
-        return key[:-1], _json(text, f"-i {key[:-1]}")
+        return key[:-1], _json(text, f"{option} {key[:-1]}")
     if text.startswith("@"):
-        return key, _read(text[1:], f"-i {key}")
+        return key, _read(text[1:], f"{option} {key}")
     return key, text
 
 

@@ -1,5 +1,6 @@
 """Finding the diagram a command names (spec/formats.md §11.1)."""
 
+import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -34,7 +35,8 @@ def load(name: str, format: str, base: Path) -> Diagram:
 
 def relative(path: Path, base: Path) -> str:
     resolved = path.resolve()
-    return str(resolved.relative_to(base)) if resolved.is_relative_to(base) else str(resolved)
+    shown = resolved.relative_to(base) if resolved.is_relative_to(base) else resolved
+    return os.fsencode(shown).decode("utf-8", "replace")  # what the file system holds need not be text
 
 
 def read_text(path: Path) -> str:
@@ -63,6 +65,8 @@ def find(name: str, format: str, base: Path, cwd: Path) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
+    if (cwd / name).is_dir():
+        raise NotFound(f"{name} is a folder, not a diagram", hint=f"`dipeo list --root {name}` shows those in it")
     places = ", ".join(str(folder) for folder in folders if folder.is_dir())
     raise NotFound(
         f"diagram {name} not found; tried it with {', '.join(everything)} in {places}", hint=_nearest(name, folders)
@@ -72,7 +76,11 @@ def find(name: str, format: str, base: Path, cwd: Path) -> Path:
 def _nearest(name: str, folders: list[Path]) -> str:
     suffixes = tuple(extension for known in EXTENSIONS.values() for extension in known)
     files = {
-        path.name for folder in folders if folder.is_dir() for path in folder.iterdir() if path.name.endswith(suffixes)
+        path.name
+        for folder in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.name.endswith(suffixes) and path.is_file()
     }
     close = get_close_matches(Path(name).name, sorted(files), n=3, cutoff=0.4)
     return f"did you mean {', '.join(close)}?" if close else ""

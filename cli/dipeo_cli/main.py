@@ -17,35 +17,45 @@ from typer.main import get_command
 
 from dipeo_cli import config, output, trace
 from dipeo_cli.app import app
-from dipeo_cli.errors import EXIT_USAGE, CliError, Stopped, Usage
+from dipeo_cli.errors import EXIT_NEGATIVE, EXIT_USAGE, CliError, Stopped, Usage
 
 # each adds its commands to the app; the help keeps this order
-for module in ("run", "runs", "author", "keys", "mcp", "system"):
+for module in ("run", "runs", "author", "integrations", "keys", "mcp", "system"):
     import_module(f"dipeo_cli.commands_{module}")
 
 LOG_LIMIT_BYTES = 5 * 1024 * 1024
 EXIT_CRASH = 3
 
-_GLOBAL_FLAGS = {"--no-autostart", "--no-input", "--no-emoji", "-v", "-vv"}
-_GLOBAL_VALUES = {"-C", "--project", "--api-url", "--token", "--context", "--color", "--jq"}
+_GLOBAL_FLAGS = {"--no-autostart", "--no-input", "--no-emoji", "-v", "-vv", "-q", "--quiet"}
+_GLOBAL_VALUES = {"-C", "--project", "--api-url", "--token", "--context", "--color", "--jq", "-o", "--output"}
 
 
-def hoisted(arguments: list[str]) -> list[str]:
-    """The arguments with global options first, wherever they stood; what follows `--` stays."""
+def hoisted(arguments: list[str], program: Any) -> list[str]:
+    """The arguments with global options first, wherever they stood; what follows `--` stays.
+
+    An option that the command has itself, as `graph -o FILE`, is left to it.
+    """
     front: list[str] = []
     rest: list[str] = []
+    command, own = program, set()  # type: Any, set[str]
     left = iter(arguments)
     for argument in left:
+        name = argument.partition("=")[0]
         if argument == "--":
             return [*front, *rest, argument, *left]
         if argument.startswith("--wait="):  # an option with an optional value, which the parser does not know
             rest += ["--wait", "--timeout", argument.removeprefix("--wait=")]
+        elif name in own:
+            rest.append(argument)
         elif argument in _GLOBAL_VALUES:
             front += [argument, *([value] if (value := next(left, None)) is not None else [])]
-        elif argument in _GLOBAL_FLAGS or argument.partition("=")[0] in _GLOBAL_VALUES:
+        elif argument in _GLOBAL_FLAGS or name in _GLOBAL_VALUES:
             front.append(argument)
         else:
             rest.append(argument)
+            if argument in getattr(command, "commands", {}):
+                command = command.commands[argument]
+                own = {option for each in command.params for option in each.opts}
     return [*front, *rest]
 
 
@@ -53,11 +63,11 @@ def main(arguments: list[str]) -> int:
     """Run one command line and return its exit code. Every failure has been told."""
     as_json = "--json" in arguments
     try:
-        return _invoke(hoisted(arguments))
+        return _invoke(arguments)
     except typer.Exit as exit:
         return exit.exit_code
     except TyperException as error:  # what the parser refuses
-        output.failure(Usage(error.format_message().rstrip("."), hint="see --help"), as_json=as_json)
+        output.failure(Usage(error.format_message().rstrip("."), hint=f"see {_help_of(error)}"), as_json=as_json)
         return EXIT_USAGE
     except CliError as error:
         output.failure(error, as_json=as_json)
@@ -67,21 +77,36 @@ def main(arguments: list[str]) -> int:
     except Stopped as stopped:
         return _interrupted(stopped, as_json=as_json)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: do not fail again at exit
+        _forget_stdout()  # nobody reads: do not fail again at exit
         return 128 + signal.SIGPIPE
+    except output.Unwritable as error:
+        _forget_stdout()
+        output.error(str(error))
+        return EXIT_NEGATIVE
     except Exception:  # noqa: BLE001  # the boundary: people get a sentence, the log gets the rest
         return _crashed(arguments, as_json=as_json)
 
 
 def _invoke(arguments: list[str]) -> int:
     program: Any = get_command(app)
-    with program.make_context("dipeo", arguments) as context, trace.command(_command(program, arguments)):
+    ordered = hoisted(arguments, program)
+    with program.make_context("dipeo", ordered) as context, trace.command(_command(program, ordered)):
         code: Any = context.command.invoke(context)
     return code or 0
 
 
 def _command(program: Any, arguments: list[str]) -> str:
     return next((word for word in arguments if word in program.commands), "")
+
+
+def _help_of(error: TyperException) -> str:
+    """`dipeo run --help`, of the command that was refused."""
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path if context else 'dipeo'} --help`"
+
+
+def _forget_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupted(stopped: Stopped, *, as_json: bool) -> int:
@@ -94,7 +119,7 @@ def _interrupted(stopped: Stopped, *, as_json: bool) -> int:
 def _crashed(arguments: list[str], *, as_json: bool) -> int:
     details = traceback.format_exc()
     if {"-vv", "--debug"} & set(arguments):
-        output.say(details)
+        output.tell(details)
     where = _log_crash(arguments, details)
     crash = CliError(
         "dipeo itself failed; this is a mistake of ours",
@@ -124,6 +149,7 @@ def _log_crash(arguments: list[str], details: str) -> Path | None:
 
 def run_program() -> NoReturn:
     """The console script. Leaves by os._exit: a websocket thread of a dead gateway must not hold up the exit."""
+    output.prepare_streams()
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -83,11 +83,6 @@ query GetExecutionHistory($diagram_id: String, $limit: Float) {
   getExecutionHistory(diagram_id: $diagram_id, limit: $limit)
 }"""
 
-COMPILE_DIAGRAM = """
-query CompileDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL, $uploads: JSON) {
-  compileDiagram(source: $source, path: $path, format: $format, uploads: $uploads)
-}"""
-
 EXECUTION_FILES = """
 query ExecutionFiles($id: String!) {
   executionFiles(execution_id: $id)
@@ -114,20 +109,28 @@ mutation ConvertDiagramFormat(
   }
 }"""
 
-REFORMAT_DIAGRAM = """
-query ReformatDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL) {
-  reformatDiagram(source: $source, path: $path, format: $format)
-}"""
+_TEXT = "$source: String!, $path: String, $format: DiagramFormatGraphQL"  # of a diagram
+_OF_TEXT = "source: $source, path: $path, format: $format"
 
-DESCRIBE_DIAGRAM = """
-query DescribeDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL, $picture: String) {
-  describeDiagram(source: $source, path: $path, format: $format, picture: $picture)
-}"""
+COMPILE_DIAGRAM = f"""
+query CompileDiagram({_TEXT}, $changes: JSON, $uploads: JSON) {{
+  compileDiagram({_OF_TEXT}, changes: $changes, uploads: $uploads)
+}}"""
 
-EXPORT_DIAGRAM = """
-query ExportDiagram($source: String!, $path: String, $format: DiagramFormatGraphQL) {
-  exportDiagram(source: $source, path: $path, format: $format)
-}"""
+REFORMAT_DIAGRAM = f"""
+query ReformatDiagram({_TEXT}) {{
+  reformatDiagram({_OF_TEXT})
+}}"""
+
+DESCRIBE_DIAGRAM = f"""
+query DescribeDiagram({_TEXT}, $picture: String) {{
+  describeDiagram({_OF_TEXT}, picture: $picture)
+}}"""
+
+EXPORT_DIAGRAM = f"""
+query ExportDiagram({_TEXT}) {{
+  exportDiagram({_OF_TEXT})
+}}"""
 
 GET_NODE_TYPES = """
 query GetNodeTypes {
@@ -137,4 +140,31 @@ query GetNodeTypes {
 FIND_DIAGRAMS = """
 query FindDiagrams($folder: String) {
   findDiagrams(folder: $folder)
+}"""
+
+_PROVIDER = """
+  name base_url default_timeout
+  metadata { version type manifest_path description }
+  auth_config { strategy header query_param format scopes }
+  rate_limit { algorithm capacity refill_per_sec window_size_sec }
+  retry_policy { strategy max_retries base_delay_ms max_delay_ms retry_on_status }
+  operations { name method path description required has_pagination timeout_override }
+"""
+
+LIST_PROVIDERS = f"""
+query ListProviders {{
+  listProviders {{ {_PROVIDER} }}
+  providerProblems
+}}"""
+
+CHECK_MANIFEST = """
+query CheckManifest($text: String!, $name: String!) {
+  checkManifest(text: $text, name: $name)
+}"""
+
+IMPORT_OPEN_API = """
+query ImportOpenApi(
+  $document: String!, $name: String!, $base_url: String, $include: [String!], $exclude: [String!]
+) {
+  importOpenApi(document: $document, name: $name, base_url: $base_url, include: $include, exclude: $exclude)
 }"""

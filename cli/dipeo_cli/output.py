@@ -16,13 +16,20 @@ class _Style:
     color: str = "auto"
     emoji: bool = True
     jq: str = ""
+    form: str = "text"
+    quiet: bool = False
 
 
+DOCUMENTS = ("json", "yaml", "ndjson")  # forms in which every answer is a document
 _style = _Style()
 
 
-def use(*, color: str, emoji: bool, jq: str) -> None:
-    _style.color, _style.emoji, _style.jq = color, emoji, jq
+def use(*, color: str, emoji: bool, jq: str, form: str, quiet: bool) -> None:
+    _style.color, _style.emoji, _style.jq, _style.form, _style.quiet = color, emoji, jq, form, quiet
+
+
+def documents_wanted() -> bool:
+    return _style.form in DOCUMENTS
 
 
 def colored(stream: TextIO) -> bool:
@@ -44,19 +51,51 @@ def painted(text: str, code: int) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if colored(sys.stderr) else text
 
 
+class Unwritable(Exception):
+    """Stdout takes nothing more: the disk is full."""
+
+
+def prepare_streams() -> None:
+    """A stream that was closed takes nothing; one that cannot carry a character shows its number."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # until the end
+        else:
+            stream.reconfigure(errors="backslashreplace")
+
+
 def answer(text: str) -> None:
-    """Print to stdout, at once: a pipe reads along."""
-    print(text, flush=True)
+    """Print to stdout, at once: a pipe reads along. Raises Unwritable."""
+    write(f"{text}\n")
+
+
+def write(text: str) -> None:
+    """The text as it is, to stdout. Raises Unwritable."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unwritable(f"cannot write to stdout: {error.strerror}") from error
 
 
 def say(text: str) -> None:
+    """A note on stderr; -q leaves it out."""
+    if not _style.quiet:
+        tell(text)
+
+
+def tell(text: str) -> None:
+    """What has to be seen on stderr: errors, questions."""
     print(text, file=sys.stderr, flush=True)
 
 
 def error(message: str, hint: str = "") -> None:
-    say(f"{painted('error:', 31)} {message}")
+    tell(f"{painted('error:', 31)} {message}")
     if hint:
-        say(f"  hint: {hint}")
+        tell(f"  hint: {hint}")
 
 
 def warning(message: str) -> None:
@@ -64,9 +103,17 @@ def warning(message: str) -> None:
 
 
 def document(value: Any) -> None:
-    """The one JSON document of --json, or what --jq makes of it."""
-    for each in filtered(value) if _style.jq else [value]:
-        answer(value_text(each) if _style.jq else json.dumps(each, ensure_ascii=False, indent=2))
+    """The one document of --json and -o, or what --jq makes of it."""
+    if _style.jq:
+        for each in filtered(value):
+            answer(value_text(each))
+    elif _style.form == "yaml":
+        yaml(value)
+    elif _style.form == "ndjson":
+        for each in value if isinstance(value, list) else [value]:
+            line(each)
+    else:
+        answer(_json(value, indent=2))
 
 
 def yaml(value: Any) -> None:
@@ -88,18 +135,29 @@ def filtered(value: Any) -> list[Any]:
 
 def line(value: Any) -> None:
     """One compact JSON line."""
-    answer(json.dumps(value, ensure_ascii=False))
+    answer(_json(value))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """Escaped where stdout cannot carry every character."""
+    return json.dumps(value, ensure_ascii=not _carries_everything(sys.stdout), indent=indent)
+
+
+def _carries_everything(stream: TextIO) -> bool:
+    return (stream.encoding or "ascii").lower().replace("-", "").startswith("utf")
 
 
 def failure(failed: CliError, *, as_json: bool) -> None:
+    """On stderr; as the one document, too, where documents are wanted. --jq was meant for the answer."""
     error(str(failed), failed.hint)
-    if as_json:
-        answer(json.dumps(failed.document(), ensure_ascii=False, indent=2))
+    if as_json or documents_wanted():
+        _style.jq = ""
+        document(failed.document())
 
 
 def value_text(value: Any) -> str:
     """How a result is printed: strings raw, else JSON (spec/cli.md §3.3)."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    return value if isinstance(value, str) else _json(value, indent=2)
 
 
 def symbol(emoji: str, plain: str) -> str:

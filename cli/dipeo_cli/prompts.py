@@ -90,9 +90,9 @@ class Desk:
     def _close(self, prompt_id: str, outcome: str) -> None:
         if self._asked and self._asked.prompt_id == prompt_id:
             if os.isatty(0):
-                output.say("")  # leaves the line on which somebody may be typing
+                output.tell("")  # leaves the line on which somebody may be typing
                 _forget_typed()
-            output.say(f'(the question of "{self._asked.label}" is closed: {outcome})')
+            output.tell(f'(the question of "{self._asked.label}" is closed: {outcome})')
             self._asked, self._typed = None, ""
         self._open = [question for question in self._open if question.prompt_id != prompt_id]
 
@@ -116,11 +116,11 @@ class Desk:
 
     def _ask(self, question: Question) -> None:
         self._pause()
-        output.say(f"? {question.label}: {question.prompt}")
+        output.tell(f"? {question.label}: {question.prompt}")
         if self._verbose and question.context:
-            output.say(f"  {question.context}")
+            output.tell(f"  {question.context}")
         if question.default:
-            output.say(f"  (empty line: {question.default})")
+            output.tell(f"  (empty line: {question.default})")
         if os.isatty(0):
             print("> ", end="", file=sys.stderr, flush=True)
 
@@ -130,7 +130,7 @@ class Desk:
         except CliError as error:
             if error.code not in ("conflict", "not_found"):
                 raise
-            output.say(f'(the question of "{question.label}" was answered elsewhere)')
+            output.tell(f'(the question of "{question.label}" was answered elsewhere)')
 
 
 def _forget_typed() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dipeo_cli import follow, lookup, output, progress, prompts, refs, report, results, stack, submit
+from dipeo_cli import follow, lookup, output, progress, prompts, refs, report, results, saving, stack, submit, waiting
 from dipeo_cli.client import Gateway
 from dipeo_cli.config import Config
 from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Conflict, Stopped
@@ -15,10 +15,12 @@ Json = dict[str, Any]
 GRACE_S = 10.0  # beyond the run's own deadline, and after Ctrl-C
 
 
-def run(config: Config, request: Request) -> int:
-    """Run a diagram and return the exit code."""
+def run(config: Config, request: Request, diagram: lookup.Diagram | None = None) -> int:
+    """Run a diagram, by default the one that the request names, and return the exit code."""
     from_stdin = request.diagram == "-"
-    diagram = submit.from_stdin(request) if from_stdin else lookup.load(request.diagram, request.format, config.base)
+    diagram = diagram or (
+        submit.from_stdin(request) if from_stdin else lookup.load(request.diagram, request.format, config.base)
+    )
     execution_id = submit.execution_id()
     if request.background:
         with follow.signals_raise(), stack.connect(config) as gateway:
@@ -39,8 +41,23 @@ def run(config: Config, request: Request) -> int:
         from dipeo_cli import metrics
 
         with stack.connect(config) as gateway:
-            output.say(f"\n{metrics.breakdown(gateway, execution_id)}")
+            output.tell(f"\n{metrics.breakdown(gateway, execution_id)}")
     return code
+
+
+def again_and_again(config: Config, request: Request) -> int:
+    """Run now and each time the file is saved, whatever comes of it, until a signal."""
+    path = lookup.find(request.diagram, request.format, config.base, Path.cwd())
+    while True:
+        seen = saving.stamp(path)
+        try:
+            run(config, request)
+        except CliError as error:
+            if error.exit_code != EXIT_NEGATIVE:
+                raise
+            output.error(str(error), error.hint)
+        output.say(f"waiting for {request.diagram} to be saved; Ctrl-C ends it")
+        saving.wait([path], [seen])
 
 
 def retry(config: Config, reference: str, from_node: str, request: Request) -> int:
@@ -78,20 +95,22 @@ def _followed(
     follower = follow.Follower(connect, execution_id, view, desk, fail_fast=request.fail_fast)
     patience_s = timeout_s and timeout_s + GRACE_S
     try:
-        _to_end(follower, view, config, patience_s)
+        _to_end(follower, view, config, patience_s, request.wait_s)
     except follow.GaveUp as error:
         raise _no_end(request, execution_id, timeout_s or 0) from error
+    except follow.WaitedLongEnough as error:
+        raise waiting.still_running(execution_id) from error
     with stack.connect(config) as again:
         return again.get_execution(execution_id)
 
 
-def watch(config: Config, reference: str, *, kind: str, as_json: bool) -> int:
-    """Follow a run started elsewhere; Ctrl-C only detaches."""
+def watch(config: Config, reference: str, request: Request) -> int:
+    """Follow a run started elsewhere; Ctrl-C only detaches. `request`: how it is shown."""
     with stack.connect(config) as gateway:
         execution_id = refs.resolve(reference, gateway)
         execution = gateway.get_execution(execution_id)
     if results.status_of(execution) not in results.TERMINAL:
-        view = progress.choose(kind, execution.get("diagram_name") or execution_id)
+        view = progress.choose(request.progress, execution.get("diagram_name") or execution_id)
         desk = prompts.Desk(execution_id, None, verbose=False, pause=view.pause)
         try:
             follow.Follower(lambda: stack.connect(config), execution_id, view, desk).to_end()
@@ -99,7 +118,7 @@ def watch(config: Config, reference: str, *, kind: str, as_json: bool) -> int:
             view.close()
         with stack.connect(config) as gateway:
             execution = gateway.get_execution(execution_id)
-    return _report(execution, Request("", as_json=as_json), None)
+    return _report(execution, request, None)
 
 
 def _reuse_first(gateway: Gateway, config: Config) -> Callable[[], Gateway]:
@@ -108,10 +127,12 @@ def _reuse_first(gateway: Gateway, config: Config) -> Callable[[], Gateway]:
     return lambda: first.pop() if first else stack.connect(config)
 
 
-def _to_end(follower: follow.Follower, view: progress.View, config: Config, patience_s: float | None) -> None:
+def _to_end(
+    follower: follow.Follower, view: progress.View, config: Config, patience_s: float | None, wait_s: float | None
+) -> None:
     """Follow the run; a signal cancels it first, except a hang-up, which only detaches."""
     try:
-        follower.to_end(patience_s)
+        follower.to_end(patience_s, wait_s)
     except Stopped as stopped:
         stopped.context = {"session_id": follower.execution_id}
         if stopped.signal_number != signal.SIGHUP:
@@ -144,7 +165,7 @@ def _cancel(follower: follow.Follower, config: Config) -> None:
     except Conflict:
         return  # it had just ended
     except (CliError, follow.GaveUp, Stopped):
-        output.say(f"see `dipeo results {follower.execution_id}`")
+        output.tell(f"see `dipeo results {follower.execution_id}`")
 
 
 def _browse(gateway: Gateway, request: Request, execution_id: str) -> None:

@@ -62,6 +62,9 @@ KNOWN: Mapping[str, Known] = {
     "context": Known("", "name of a gateway, see `dipeo context list`", ("DIPEO_CONTEXT",)),
     "emoji": Known(True, "symbols such as ✅, where the terminal can show them", ("DIPEO_NO_EMOJI",), read=_untruth),
     "input": Known(True, "ask on the terminal", ("CI",), read=_untruth),
+    "output": Known(
+        "text", "what answers look like", ("DIPEO_OUTPUT",), choices=("text", "json", "yaml", "ndjson", "raw")
+    ),
     "progress": Known(
         "auto", "how a run is shown", ("DIPEO_PROGRESS",), choices=("auto", "tty", "plain", "json", "none")
     ),
@@ -70,9 +73,9 @@ KNOWN: Mapping[str, Known] = {
 }
 
 
-def resolve(base: Path, flags: Mapping[str, Value]) -> dict[str, Setting]:
-    """Every setting with its origin. Raises Usage for one that makes no sense."""
-    files = [(PROJECT, *project_table(base)), (USER, *user_table())]
+def resolve(base: Path | None, flags: Mapping[str, Value]) -> dict[str, Setting]:
+    """Every setting with its origin; without a base no file is read. Raises Usage for one that makes no sense."""
+    files = [(PROJECT, *project_table(base)), (USER, *user_table())] if base else []
     return {name: _resolve(name, known, flags, files) for name, known in KNOWN.items()}
 
 

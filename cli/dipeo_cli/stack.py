@@ -11,7 +11,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dipeo_cli import __version__, output
 from dipeo_cli.config import Config, Layout
-from dipeo_cli.errors import CliError, Unreachable
+from dipeo_cli.errors import CliError, Unreachable, Usage
 
 if TYPE_CHECKING:
     from dipeo_cli.client import Gateway
@@ -57,13 +57,30 @@ class Stack:
 def connect(config: Config) -> "Gateway":
     """The gateway to talk to: the one given, else this project's stack, started when allowed. Raises Unreachable."""
     if config.api_url:
+        if config.env_file:
+            raise Usage(f"--env-file is about the local stack, but the gateway is set to {config.api_url}")
         return _connect_to(config)
     gateway = running(config.layout())
     if gateway:
+        if config.env_file:
+            output.warning(
+                f"--env-file {config.env_file}: a stack runs already and keeps its variables; `dipeo down` first"
+            )
         return gateway
     if not config.autostart:
         raise Unreachable(f"no local stack is running for {config.base}", hint="start it with `dipeo up`")
-    return start(config.layout())
+    return start(config.layout(), _variables(config.env_file))
+
+
+def _variables(env_file: str) -> dict[str, str]:
+    """Raises Usage."""
+    if not env_file:
+        return {}
+    from dotenv import dotenv_values
+
+    if not Path(env_file).is_file():
+        raise Usage(f"--env-file: there is no file {env_file}")
+    return {name: value or "" for name, value in dotenv_values(env_file).items()}
 
 
 def _connect_to(config: Config) -> "Gateway":
@@ -129,14 +146,17 @@ def holder(layout: Layout) -> int | None:
 # --- start and stop --------------------------------------------------------------------------------------------------
 
 
-def start(layout: Layout) -> "Gateway":
-    """Start the stack unless somebody else just did. Raises Unreachable with the end of its log when it fails."""
+def start(layout: Layout, variables: Mapping[str, str] | None = None) -> "Gateway":
+    """Start the stack unless somebody else just did. Raises Unreachable with the end of its log when it fails.
+
+    `variables`: of its environment; what this process has wins.
+    """
     with _starting(layout):
         gateway = running(layout)
         if gateway:
             return gateway
         log_size = layout.stack_log.stat().st_size if layout.stack_log.exists() else 0
-        pid, ready = _spawn(layout)
+        pid, ready = _spawn(layout, variables or {})
         import dipeo_cli.client  # noqa: F401  # loads while the stack comes up
 
         if not _wait_ready(ready):
@@ -166,7 +186,7 @@ def _starting(layout: Layout) -> Iterator[None]:
         yield
 
 
-def _spawn(layout: Layout) -> tuple[int, int]:
+def _spawn(layout: Layout, variables: Mapping[str, str]) -> tuple[int, int]:
     """Start the process, detached; its pid and the pipe on which it says that it is ready."""
     import subprocess
 
@@ -178,6 +198,7 @@ def _spawn(layout: Layout) -> tuple[int, int]:
             stdout=log,
             stderr=log,
             cwd=layout.base,
+            env={**variables, **os.environ},
             start_new_session=True,
             pass_fds=[write_end],
         )

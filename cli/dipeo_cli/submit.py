@@ -22,9 +22,11 @@ class Request:
     diagram: str
     format: str = ""
     variables: Json = field(default_factory=dict)
+    changes: Json = field(default_factory=dict)  # "NODE.property" -> another value than the diagram's
     answers: dict[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
     default_timeout_s: float = 300.0  # foreground only (decision 36)
+    wait_s: float | None = None  # for its end, then it goes on without us
     mock_llm: bool = False
     name: str = ""
     labels: dict[str, str] = field(default_factory=dict)
@@ -84,6 +86,7 @@ def submit(
         "diagram_format": diagram.format.upper() or None,
         "diagram_path": diagram.path,
         "variables": request.variables,
+        "changes": request.changes or None,
         "options": options,
         "execution_id": execution_id,
     }
@@ -98,7 +101,7 @@ def submit(
     except CliError as error:
         if error.code == "diagram_invalid" and error.context.get("errors"):
             problems = error.context.get("errors", []), error.context.get("warnings", [])
-            output.say(diagnostics.text(*problems, path=diagram.path))
+            output.tell(diagnostics.text(*problems, path=diagram.path))
         raise
 
 

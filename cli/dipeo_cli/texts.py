@@ -11,7 +11,7 @@ from typing import Any
 
 from dipeo_cli import diagnostics, lookup, output, stack
 from dipeo_cli.config import Config
-from dipeo_cli.errors import EXIT_NEGATIVE, CliError
+from dipeo_cli.errors import EXIT_NEGATIVE, CliError, NotFound
 
 Json = dict[str, Any]
 
@@ -46,7 +46,7 @@ def ask(config: Config, document: str, operation: str, diagram: lookup.Diagram, 
 
 def refuse_errors(found: Json, diagram: lookup.Diagram) -> None:
     if found["errors"]:
-        output.say(diagnostics.text(found["errors"], found["warnings"], diagram.path))
+        output.tell(diagnostics.text(found["errors"], found["warnings"], diagram.path))
         raise Unreadable(diagram.name, found)
 
 
@@ -69,10 +69,16 @@ def _umask() -> int:
     return current
 
 
+def text_of(path: Path) -> str:
+    """Raises NotFound, or CliError when it cannot be read."""
+    if not path.exists():
+        raise NotFound(f"there is no file {path}")
+    return lookup.read_text(path)
+
+
 def put(name: str, text: str) -> None:
     """To a file, or to stdout for `-`."""
     if name == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        output.write(text)
     else:
         write(Path(name), text)

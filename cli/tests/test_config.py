@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from dipeo_cli import config
+from dipeo_cli.app import app
 from dipeo_cli.errors import Usage
 from dipeo_cli.main import hoisted
 
@@ -33,8 +35,16 @@ def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_global_options_work_before_and_after_the_command() -> None:
-    assert hoisted(["run", "x", "-C", "dir", "--json", "--api-url=u", "-vv"]) == [
-        *("-C", "dir", "--api-url=u", "-vv"),
+    program = get_command(app)
+    assert hoisted(["run", "x", "-C", "dir", "--json", "--api-url=u", "-vv", "-o", "yaml"], program) == [
+        *("-C", "dir", "--api-url=u", "-vv", "-o", "yaml"),
         *("run", "x", "--json"),
     ]
-    assert hoisted(["answer", "id", "--", "-C"]) == ["answer", "id", "--", "-C"]
+    assert hoisted(["run", "--", "-C"], program) == ["run", "--", "-C"]
+
+
+def test_an_option_that_the_command_has_itself_is_left_to_it() -> None:
+    program = get_command(app)
+    for line in (["graph", "x", "-o", "file"], ["ps", "-q"], ["integrations", "openapi-import", "x", "--output", "d"]):
+        assert hoisted(line, program) == line
+    assert hoisted(["keys", "list", "-q"], program) == ["-q", "keys", "list"]

@@ -1,8 +1,9 @@
 """The captured source of a run: the diagram and every file it names, so that recovery rereads nothing. (decision 43)"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -24,6 +25,7 @@ class Bundle:
     format: str
     files: Mapping[str, Lookup]
     uploads: Mapping[str, str] | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)  # see changes.applied
 
     def read(self, name: str) -> Lookup:
         return self.files.get(name, Lookup(None, "not captured when the run was submitted"))
@@ -31,14 +33,15 @@ class Bundle:
     def to_bytes(self) -> bytes:
         files = {name: {"text": found.text, "problem": found.problem} for name, found in self.files.items()}
         bundle = {"format": self.format, "path": self.path, "text": self.text, "files": files}
-        return orjson.dumps(bundle | ({} if self.uploads is None else {"uploads": self.uploads}))
+        uploads = {} if self.uploads is None else {"uploads": self.uploads}
+        return orjson.dumps(bundle | uploads | ({"changes": self.changes} if self.changes else {}))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Bundle":
         """Raises ValueError or KeyError when the bytes are none of ours."""
         raw = orjson.loads(data)
         files = {name: Lookup(found["text"], found["problem"]) for name, found in raw["files"].items()}
-        return cls(raw["text"], raw["path"], raw["format"], files, raw.get("uploads"))
+        return cls(raw["text"], raw["path"], raw["format"], files, raw.get("uploads"), raw.get("changes", {}))
 
 
 class ProjectSource:

@@ -6,10 +6,14 @@ one report holds all problems. Files come through `SourceFiles`, so a captured r
 
 import json
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 from dipeo_executor.analysis import build_edges, look_for_waste, validate
 from dipeo_executor.bundle import Bundle
+from dipeo_executor.changes import applied
 from dipeo_executor.formats.detect import SUFFIXES, name_of
 from dipeo_executor.formats.diagnostics import Diagnostic, Report
 from dipeo_executor.formats.loading import load
@@ -20,6 +24,7 @@ from dipeo_executor.properties import Given, checked, named
 from dipeo_executor.requirements import Surroundings, check, persons_of, read_files
 from dipeo_executor.sources import SourceFiles, diagram_places, first_found, shown_places
 
+NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 MAX_LEVELS = 50  # of sub-diagrams in each other (node contract 12.3)
 
 
@@ -34,14 +39,19 @@ class Compiled:
     metadata: Metadata
 
 
-def compile_diagram(text: str, *, path: str = "", format: str = "", files: SourceFiles) -> Compiled:
-    """`path`: of the diagram, relative to BASE or absolute, "" from a pipe. `format`: "" = detect."""
-    return _compile(text, path, format, _Session(files), ())
+def compile_diagram(
+    text: str, *, path: str = "", format: str = "", files: SourceFiles, changes: Mapping[str, Any] = NO_CHANGES
+) -> Compiled:
+    """`path`: of the diagram, relative to BASE or absolute, "" from a pipe. `format`: "" = detect.
+
+    `changes`: see changes.applied, which raises BadInput. Sub-diagrams stay as they are.
+    """
+    return _compile(text, path, format, _Session(files), (), changes)
 
 
 def compile_bundle(bundle: Bundle) -> Compiled:
     """Compile again what was captured when the run was submitted."""
-    return compile_diagram(bundle.text, path=bundle.path, format=bundle.format, files=bundle)
+    return compile_diagram(bundle.text, path=bundle.path, format=bundle.format, files=bundle, changes=bundle.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +62,20 @@ class _Session:
     children: dict[str, tuple[Compiled, str]] = field(default_factory=dict)
 
 
-def _compile(text: str, path: str, format: str, session: _Session, levels: tuple[str, ...]) -> Compiled:
+def _compile(
+    text: str,
+    path: str,
+    format: str,
+    session: _Session,
+    levels: tuple[str, ...],
+    changes: Mapping[str, Any] = NO_CHANGES,
+) -> Compiled:
     """`levels`: places of the sub-diagrams around this one, itself included; empty for the outermost."""
     path = posixpath.normpath(path) if path else ""
     report = Report()
     diagram, detected = load(text, path=path, flag=format, report=report)
+    if diagram and changes:
+        diagram = applied(diagram, changes)
     name = (diagram and diagram.metadata.name) or name_of(path)
     program = _program(diagram, path, name, session, levels, report) if diagram else None
     metadata = diagram.metadata if diagram else Metadata()

@@ -1,6 +1,7 @@
 """gRPC servicer: wire in, compiler and executions called, wire out."""
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from dipeo_executor.diagram_service import DiagramService
 from dipeo_executor.diagram_wire import FORMATS, diagnostic_to_pb, format_to_pb
 from dipeo_executor.executions import Executions
 from dipeo_executor.offered import Interface, interface_of
+from dipeo_executor.provider_service import ProviderService
 from dipeo_executor.runner import Claim
 from dipeo_executor.stored_keys import StoredKeys
 from dipeo_executor.uploads import UploadedSource
@@ -27,7 +29,7 @@ CREATE_S = 8.0
 CREATE_AGAIN_S = (0.1, 0.5, 2.0)
 
 
-class ExecutorService(DiagramService):
+class ExecutorService(DiagramService, ProviderService):
     """dipeo.executor.v1.ExecutorService on the wire."""
 
     def __init__(self, executions: Executions, base: Path, keys: StoredKeys) -> None:
@@ -36,7 +38,7 @@ class ExecutorService(DiagramService):
         self._keys = keys
 
     async def Compile(self, request: pb.CompileRequest, context: Any) -> pb.CompileResponse:
-        read = await self._compiled(request.source, request.uploads)
+        read = await self._compiled(request)
         if isinstance(read, pb.Wanted):
             return pb.CompileResponse(wanted=read)
         compiled, _ = read
@@ -54,9 +56,9 @@ class ExecutorService(DiagramService):
     async def Submit(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitResponse:
         if request.execution_id:
             checked_id(request.execution_id)
-        variables = variables_of(request.variables_json)
+        variables = mapping_of(request.variables_json, "variables")
         options = run_options.from_pb(request.options)
-        read = await self._compiled(request.source, request.uploads)
+        read = await self._compiled(request)
         if isinstance(read, pb.Wanted):
             return pb.SubmitResponse(wanted=read)
         compiled, captured = read
@@ -156,11 +158,14 @@ class ExecutorService(DiagramService):
             raise errors.NotSupported("runs of this executor work in the project itself; their files are there")
         return found
 
-    async def _compiled(self, source: diagram_pb2.Source, uploads: pb.Uploads) -> tuple[Compiled, Bundle] | pb.Wanted:
+    async def _compiled(self, request: pb.CompileRequest | pb.SubmitRequest) -> tuple[Compiled, Bundle] | pb.Wanted:
         """The compiled diagram and what was captured for it, unless files of the client are missing."""
-        return await asyncio.to_thread(self._compile, source, uploads)
+        changes = mapping_of(request.changes_json, "changes")
+        return await asyncio.to_thread(self._compile, request.source, request.uploads, changes)
 
-    def _compile(self, source: diagram_pb2.Source, uploads: pb.Uploads) -> tuple[Compiled, Bundle] | pb.Wanted:
+    def _compile(
+        self, source: diagram_pb2.Source, uploads: pb.Uploads, changes: dict[str, Any]
+    ) -> tuple[Compiled, Bundle] | pb.Wanted:
         workspaces = self._executions.house.workspaces
         files: ProjectSource | UploadedSource = ProjectSource(self._base)
         if workspaces is not None:
@@ -169,10 +174,12 @@ class ExecutorService(DiagramService):
             if missing := workspaces.missing(sent.values()):
                 return pb.Wanted(contents=missing)
             files = UploadedSource(workspaces, sent)
-        compiled = compile_diagram(source.text, path=source.path, format=FORMATS.get(source.format, ""), files=files)
+        format = FORMATS.get(source.format, "")
+        compiled = compile_diagram(source.text, path=source.path, format=format, files=files, changes=changes)
         if isinstance(files, UploadedSource) and (wanted := files.wanted_for(compiled.program)):
             return pb.Wanted(names=wanted)
-        return compiled, files.bundle(source.text, path=source.path, format=compiled.format)
+        bundle = files.bundle(source.text, path=source.path, format=compiled.format)
+        return compiled, dataclasses.replace(bundle, changes=changes)
 
 
 def checked_id(execution_id: str) -> str:
@@ -182,15 +189,15 @@ def checked_id(execution_id: str) -> str:
     return execution_id
 
 
-def variables_of(data: bytes) -> dict[str, Any]:
-    """Raises BadInput unless it is a JSON object."""
+def mapping_of(data: bytes, name: str) -> dict[str, Any]:
+    """Raises BadInput, naming the field, unless it is a JSON object; empty is {}."""
     try:
-        variables = values.decode(data or b"{}")
+        found = values.decode(data or b"{}")
     except values.ValueNotJson as error:
-        raise errors.BadInput(f"variables: {error}") from error
-    if not isinstance(variables, dict):
-        raise errors.BadInput(f"variables must be a JSON object, not a {type(variables).__name__}")
-    return variables
+        raise errors.BadInput(f"{name}: {error}") from error
+    if not isinstance(found, dict):
+        raise errors.BadInput(f"{name} must be a JSON object, not a {type(found).__name__}")
+    return found
 
 
 def meaning(bundle: bytes, request: pb.SubmitRequest) -> str:

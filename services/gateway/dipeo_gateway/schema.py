@@ -26,7 +26,19 @@ from strawberry.types import ExecutionContext
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.nodes import Selection
 
-from dipeo_gateway import diagrams, executions, follow, history, keys, mutations, submit, transfers, version, wire
+from dipeo_gateway import (
+    diagrams,
+    executions,
+    follow,
+    history,
+    keys,
+    mutations,
+    providers,
+    submit,
+    transfers,
+    version,
+    wire,
+)
 from dipeo_gateway.context import Context
 from dipeo_gateway.faults import CodedErrors
 from dipeo_gateway.observed import NamedSpans
@@ -65,7 +77,7 @@ def selected(selections: Sequence[Selection]) -> set[str]:
 
 
 @strawberry.type
-class Query(diagrams.DiagramQueries, keys.KeyQueries):
+class Query(diagrams.DiagramQueries, keys.KeyQueries, providers.ProviderQueries):
     @strawberry.field(name="getExecution", description="Null when there is no such execution.")
     async def get_execution(self, info: Info, execution_id: str) -> ExecutionStateType | None:
         backend, wanted = info.context.backend, selected(info.selected_fields)
@@ -141,10 +153,13 @@ class Query(diagrams.DiagramQueries, keys.KeyQueries):
         path: str | None = None,
         format: DiagramFormatGraphQL | None = None,
         uploads: JSON | None = None,
+        changes: JSON | None = None,
     ) -> JSON:
         executor = info.context.backend.executor
         sent = transfers.to_pb(uploads)
-        request = executor_pb2.CompileRequest(source=submit.source(source, path, format), uploads=sent)
+        request = executor_pb2.CompileRequest(
+            source=submit.source(source, path, format), uploads=sent, changes_json=submit.changes(changes)
+        )
         return submit.compiled(await executor.write(executor.rpc.Compile, request))
 
     @strawberry.field(name="healthCheck", description="{status, timestamp, checks, version}")

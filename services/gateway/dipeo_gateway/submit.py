@@ -39,6 +39,7 @@ def submit_request(
         raise errors.BadInput(f"Idempotency-Key: at most {MAX_IDEMPOTENCY_KEY} characters")
     return executor_pb2.SubmitRequest(
         source=_source_of(asked),
+        changes_json=changes(asked.changes),
         variables_json=json.dumps(variables, ensure_ascii=False).encode(),
         options=run_options(asked),
         execution_id=execution_id,
@@ -47,6 +48,15 @@ def submit_request(
         idempotency_key=idempotency_key,
         uploads=transfers.to_pb(asked.uploads),
     )
+
+
+def changes(asked: Any) -> bytes:
+    """Raises BadInput."""
+    if asked is None:
+        return b""
+    if not isinstance(asked, dict):
+        raise errors.BadInput(f'changes: an object of "LABEL.property" → value is needed, not {_kind(asked)}')
+    return json.dumps(asked, ensure_ascii=False).encode()
 
 
 def source(text: str, path: str | None, format_: DiagramFormatGraphQL | None) -> diagram_pb2.Source:

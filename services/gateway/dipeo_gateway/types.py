@@ -143,6 +143,9 @@ class ExecuteDiagramInput:
         "max_tokens, name, labels.",
     )
     execution_id: strawberry.ID | None = None
+    changes: JSON | None = strawberry.field(
+        default=None, description='Properties set for this run: {"LABEL.property": value}.'
+    )
     uploads: JSON | None = strawberry.field(
         default=None, description='For a remote executor: {files: {name: sha256 or ""}, contents: [base64]}.'
     )

@@ -31,12 +31,14 @@ class Wanted(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ..., contents: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CompileRequest(_message.Message):
-    __slots__ = ("source", "uploads")
+    __slots__ = ("source", "uploads", "changes_json")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     UPLOADS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_JSON_FIELD_NUMBER: _ClassVar[int]
     source: _diagram_pb2.Source
     uploads: Uploads
-    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., uploads: _Optional[_Union[Uploads, _Mapping]] = ...) -> None: ...
+    changes_json: bytes
+    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., uploads: _Optional[_Union[Uploads, _Mapping]] = ..., changes_json: _Optional[bytes] = ...) -> None: ...
 
 class CompileResponse(_message.Message):
     __slots__ = ("valid", "diagnostics", "node_count", "edge_count", "format", "name", "interface", "wanted")
@@ -115,7 +117,7 @@ class RunOptions(_message.Message):
     def __init__(self, mock_llm: _Optional[bool] = ..., keep_going: _Optional[bool] = ..., timeout_s: _Optional[float] = ..., answers: _Optional[_Mapping[str, str]] = ..., non_interactive: _Optional[bool] = ..., max_parallel: _Optional[int] = ..., max_node_runs: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., max_tokens: _Optional[int] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("source", "variables_json", "options", "execution_id", "origin", "principal", "idempotency_key", "uploads")
+    __slots__ = ("source", "variables_json", "options", "execution_id", "origin", "principal", "idempotency_key", "uploads", "changes_json")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     VARIABLES_JSON_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +126,7 @@ class SubmitRequest(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     UPLOADS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_JSON_FIELD_NUMBER: _ClassVar[int]
     source: _diagram_pb2.Source
     variables_json: bytes
     options: RunOptions
@@ -132,7 +135,8 @@ class SubmitRequest(_message.Message):
     principal: str
     idempotency_key: str
     uploads: Uploads
-    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., variables_json: _Optional[bytes] = ..., options: _Optional[_Union[RunOptions, _Mapping]] = ..., execution_id: _Optional[str] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., uploads: _Optional[_Union[Uploads, _Mapping]] = ...) -> None: ...
+    changes_json: bytes
+    def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., variables_json: _Optional[bytes] = ..., options: _Optional[_Union[RunOptions, _Mapping]] = ..., execution_id: _Optional[str] = ..., origin: _Optional[str] = ..., principal: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., uploads: _Optional[_Union[Uploads, _Mapping]] = ..., changes_json: _Optional[bytes] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
     __slots__ = ("execution_id", "diagnostics", "wanted")
@@ -400,3 +404,137 @@ class TestKeyResponse(_message.Message):
     valid: bool
     message: str
     def __init__(self, valid: _Optional[bool] = ..., message: _Optional[str] = ...) -> None: ...
+
+class ListProvidersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListProvidersResponse(_message.Message):
+    __slots__ = ("providers", "problems")
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    providers: _containers.RepeatedCompositeFieldContainer[Provider]
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Provider(_message.Message):
+    __slots__ = ("name", "version", "description", "base_url", "path", "default_timeout_s", "auth", "rate_limit", "retry_policy", "operations")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    AUTH_FIELD_NUMBER: _ClassVar[int]
+    RATE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RETRY_POLICY_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    description: str
+    base_url: str
+    path: str
+    default_timeout_s: float
+    auth: ProviderAuth
+    rate_limit: RateLimit
+    retry_policy: RetryPolicy
+    operations: _containers.RepeatedCompositeFieldContainer[ProviderOperation]
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., description: _Optional[str] = ..., base_url: _Optional[str] = ..., path: _Optional[str] = ..., default_timeout_s: _Optional[float] = ..., auth: _Optional[_Union[ProviderAuth, _Mapping]] = ..., rate_limit: _Optional[_Union[RateLimit, _Mapping]] = ..., retry_policy: _Optional[_Union[RetryPolicy, _Mapping]] = ..., operations: _Optional[_Iterable[_Union[ProviderOperation, _Mapping]]] = ...) -> None: ...
+
+class ProviderAuth(_message.Message):
+    __slots__ = ("strategy", "header", "query_param", "format", "scopes")
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    QUERY_PARAM_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SCOPES_FIELD_NUMBER: _ClassVar[int]
+    strategy: str
+    header: str
+    query_param: str
+    format: str
+    scopes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, strategy: _Optional[str] = ..., header: _Optional[str] = ..., query_param: _Optional[str] = ..., format: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RateLimit(_message.Message):
+    __slots__ = ("algorithm", "capacity", "refill_per_sec", "window_size_sec")
+    ALGORITHM_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    REFILL_PER_SEC_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_SIZE_SEC_FIELD_NUMBER: _ClassVar[int]
+    algorithm: str
+    capacity: int
+    refill_per_sec: float
+    window_size_sec: float
+    def __init__(self, algorithm: _Optional[str] = ..., capacity: _Optional[int] = ..., refill_per_sec: _Optional[float] = ..., window_size_sec: _Optional[float] = ...) -> None: ...
+
+class RetryPolicy(_message.Message):
+    __slots__ = ("strategy", "max_retries", "base_delay_ms", "max_delay_ms", "retry_on_status")
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    BASE_DELAY_MS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DELAY_MS_FIELD_NUMBER: _ClassVar[int]
+    RETRY_ON_STATUS_FIELD_NUMBER: _ClassVar[int]
+    strategy: str
+    max_retries: int
+    base_delay_ms: int
+    max_delay_ms: int
+    retry_on_status: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, strategy: _Optional[str] = ..., max_retries: _Optional[int] = ..., base_delay_ms: _Optional[int] = ..., max_delay_ms: _Optional[int] = ..., retry_on_status: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ProviderOperation(_message.Message):
+    __slots__ = ("name", "method", "path", "description", "required", "paged", "timeout_s")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    PAGED_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    method: str
+    path: str
+    description: str
+    required: _containers.RepeatedScalarFieldContainer[str]
+    paged: bool
+    timeout_s: float
+    def __init__(self, name: _Optional[str] = ..., method: _Optional[str] = ..., path: _Optional[str] = ..., description: _Optional[str] = ..., required: _Optional[_Iterable[str]] = ..., paged: _Optional[bool] = ..., timeout_s: _Optional[float] = ...) -> None: ...
+
+class CheckManifestRequest(_message.Message):
+    __slots__ = ("text", "name")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    name: str
+    def __init__(self, text: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class CheckManifestResponse(_message.Message):
+    __slots__ = ("problems", "provider")
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    problems: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
+    provider: Provider
+    def __init__(self, problems: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., provider: _Optional[_Union[Provider, _Mapping]] = ...) -> None: ...
+
+class ImportOpenApiRequest(_message.Message):
+    __slots__ = ("document", "name", "base_url", "include", "exclude")
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    document: str
+    name: str
+    base_url: str
+    include: _containers.RepeatedScalarFieldContainer[str]
+    exclude: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, document: _Optional[str] = ..., name: _Optional[str] = ..., base_url: _Optional[str] = ..., include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ImportOpenApiResponse(_message.Message):
+    __slots__ = ("manifest", "provider", "notes")
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    manifest: str
+    provider: Provider
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, manifest: _Optional[str] = ..., provider: _Optional[_Union[Provider, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...

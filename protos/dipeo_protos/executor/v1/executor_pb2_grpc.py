@@ -94,6 +94,21 @@ class ExecutorServiceStub:
                 request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.SerializeToString,
                 response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyResponse.FromString,
                 _registered_method=True)
+        self.ListProviders = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/ListProviders',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListProvidersRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListProvidersResponse.FromString,
+                _registered_method=True)
+        self.CheckManifest = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/CheckManifest',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CheckManifestRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CheckManifestResponse.FromString,
+                _registered_method=True)
+        self.ImportOpenApi = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/ImportOpenApi',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ImportOpenApiRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ImportOpenApiResponse.FromString,
+                _registered_method=True)
 
 
 class ExecutorServiceServicer:
@@ -188,6 +203,28 @@ class ExecutorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProviders(self, request, context):
+        """The providers of integrated_api: those of the project's integrations folder, and those that come with DiPeO.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckManifest(self, request, context):
+        """Whether a provider manifest can be used. Never fails because of the manifest: problems are the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportOpenApi(self, request, context):
+        """A manifest made of an OpenAPI 3 or Swagger 2 document. INVALID_ARGUMENT: it is none, names no address, or nothing
+        of it is wanted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExecutorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -250,6 +287,21 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.TestKey,
                     request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.FromString,
                     response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyResponse.SerializeToString,
+            ),
+            'ListProviders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProviders,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListProvidersRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListProvidersResponse.SerializeToString,
+            ),
+            'CheckManifest': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckManifest,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CheckManifestRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CheckManifestResponse.SerializeToString,
+            ),
+            'ImportOpenApi': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportOpenApi,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ImportOpenApiRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ImportOpenApiResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -576,6 +628,87 @@ class ExecutorService:
             '/dipeo.executor.v1.ExecutorService/TestKey',
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.SerializeToString,
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProviders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/ListProviders',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListProvidersRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListProvidersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckManifest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/CheckManifest',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CheckManifestRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.CheckManifestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportOpenApi(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/ImportOpenApi',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ImportOpenApiRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ImportOpenApiResponse.FromString,
             options,
             channel_credentials,
             insecure,

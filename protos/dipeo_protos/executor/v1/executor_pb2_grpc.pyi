@@ -64,6 +64,14 @@ class ExecutorServiceStub:
     ReadFile: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ReadFileRequest, _executor_pb2.ReadFileResponse]
     TestKey: _grpc.UnaryUnaryMultiCallable[_executor_pb2.TestKeyRequest, _executor_pb2.TestKeyResponse]
     """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
+    ListProviders: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ListProvidersRequest, _executor_pb2.ListProvidersResponse]
+    """The providers of integrated_api: those of the project's integrations folder, and those that come with DiPeO."""
+    CheckManifest: _grpc.UnaryUnaryMultiCallable[_executor_pb2.CheckManifestRequest, _executor_pb2.CheckManifestResponse]
+    """Whether a provider manifest can be used. Never fails because of the manifest: problems are the answer."""
+    ImportOpenApi: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ImportOpenApiRequest, _executor_pb2.ImportOpenApiResponse]
+    """A manifest made of an OpenAPI 3 or Swagger 2 document. INVALID_ARGUMENT: it is none, names no address, or nothing
+    of it is wanted.
+    """
 
 @_typing.type_check_only
 class ExecutorServiceAsyncStub(ExecutorServiceStub):
@@ -101,6 +109,14 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
     ReadFile: _aio.UnaryUnaryMultiCallable[_executor_pb2.ReadFileRequest, _executor_pb2.ReadFileResponse]  # type: ignore[assignment]
     TestKey: _aio.UnaryUnaryMultiCallable[_executor_pb2.TestKeyRequest, _executor_pb2.TestKeyResponse]  # type: ignore[assignment]
     """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
+    ListProviders: _aio.UnaryUnaryMultiCallable[_executor_pb2.ListProvidersRequest, _executor_pb2.ListProvidersResponse]  # type: ignore[assignment]
+    """The providers of integrated_api: those of the project's integrations folder, and those that come with DiPeO."""
+    CheckManifest: _aio.UnaryUnaryMultiCallable[_executor_pb2.CheckManifestRequest, _executor_pb2.CheckManifestResponse]  # type: ignore[assignment]
+    """Whether a provider manifest can be used. Never fails because of the manifest: problems are the answer."""
+    ImportOpenApi: _aio.UnaryUnaryMultiCallable[_executor_pb2.ImportOpenApiRequest, _executor_pb2.ImportOpenApiResponse]  # type: ignore[assignment]
+    """A manifest made of an OpenAPI 3 or Swagger 2 document. INVALID_ARGUMENT: it is none, names no address, or nothing
+    of it is wanted.
+    """
 
 class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -207,5 +223,31 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_executor_pb2.TestKeyResponse, _abc.Awaitable[_executor_pb2.TestKeyResponse]]:
         """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
+
+    @_abc_1.abstractmethod
+    def ListProviders(
+        self,
+        request: _executor_pb2.ListProvidersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.ListProvidersResponse, _abc.Awaitable[_executor_pb2.ListProvidersResponse]]:
+        """The providers of integrated_api: those of the project's integrations folder, and those that come with DiPeO."""
+
+    @_abc_1.abstractmethod
+    def CheckManifest(
+        self,
+        request: _executor_pb2.CheckManifestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.CheckManifestResponse, _abc.Awaitable[_executor_pb2.CheckManifestResponse]]:
+        """Whether a provider manifest can be used. Never fails because of the manifest: problems are the answer."""
+
+    @_abc_1.abstractmethod
+    def ImportOpenApi(
+        self,
+        request: _executor_pb2.ImportOpenApiRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.ImportOpenApiResponse, _abc.Awaitable[_executor_pb2.ImportOpenApiResponse]]:
+        """A manifest made of an OpenAPI 3 or Swagger 2 document. INVALID_ARGUMENT: it is none, names no address, or nothing
+        of it is wanted.
+        """
 
 def add_ExecutorServiceServicer_to_server(servicer: ExecutorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,6 +1,6 @@
 """Which providers there are: those of the project's integrations folder, and the ones that come with us. (20.1)"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 
@@ -25,6 +25,7 @@ class Catalog:
 
     manifests: dict[str, Manifest]
     problems: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)  # provider -> its manifest in the project; not of ours
 
     def find(self, provider: str, operation: str) -> tuple[Manifest, Operation]:
         """Raises ProviderUnknown and OperationUnknown, naming those there are."""
@@ -44,14 +45,15 @@ def load(files: Files) -> Catalog:
     """Read anew each time, so that an edited manifest counts at once. Of two with one name the project's wins."""
     manifests = dict(_shipped())
     problems: list[str] = []
+    places: dict[str, str] = {}
     for name in sorted({name for pattern in PATTERNS for name in files.glob(pattern)}):
         try:
             found = manifest.parse(files.read_text(name), name)
         except NodeError as error:
             problems.append(str(error))
         else:
-            manifests[found.name] = found
-    return Catalog(manifests, tuple(problems))
+            manifests[found.name], places[found.name] = found, name
+    return Catalog(manifests, tuple(problems), places)
 
 
 @lru_cache(maxsize=1)

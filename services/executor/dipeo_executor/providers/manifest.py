@@ -1,6 +1,6 @@
 """What a provider manifest says: its address, operations, auth, limits. Pure. (node contract 20.2)"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -13,8 +13,16 @@ Method = Annotated[Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPT
 Template = Any  # text with Jinja, or maps and lists of such
 
 
+Problem = tuple[tuple[str | int, ...], str]  # where in the document, what is wrong
+
+
 class ManifestInvalid(NodeError):
     """The manifest cannot be used. The message names its file and the fields."""
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        told = [f"{'.'.join(map(str, place))}: {words}" if place else words for place, words in problems]
+        super().__init__(f"{name}: {'; '.join(told)}")
+        self.problems = tuple(problems)
 
 
 def _pointer(value: str) -> str:
@@ -127,13 +135,12 @@ def parse(text: str, name: str) -> Manifest:
     try:
         data = content.parse_strictly(text, name)
     except NodeError as error:
-        raise ManifestInvalid(f"{name}: {error}") from None
+        raise ManifestInvalid(name, [((), str(error))]) from None
     if not isinstance(data, Mapping):
-        raise ManifestInvalid(f"{name}: a manifest is a map, not {type(data).__name__}")
+        raise ManifestInvalid(name, [((), f"a manifest is a map, not {type(data).__name__}")])
     try:
         return Manifest.model_validate(data)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, it['loc']))}: {it['msg']}" for it in error.errors(include_url=False)]
-        raise ManifestInvalid(f"{name}: {'; '.join(problems)}") from None
+        raise ManifestInvalid(name, [(it["loc"], it["msg"]) for it in error.errors(include_url=False)]) from None
     except NodeError as error:
-        raise ManifestInvalid(f"{name}: base_url: {error}") from None
+        raise ManifestInvalid(name, [(("base_url",), str(error))]) from None
