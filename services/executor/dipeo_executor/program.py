@@ -51,7 +51,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the model calls of a run may use; 0 = no limit."""
+    """What the model calls of a diagram may use while it runs, those of sub-diagrams included; 0 = no limit."""
 
     max_cost_usd: float = 0.0
     max_tokens: int = 0  # input and output
@@ -74,4 +74,4 @@ class Program:
     persons: Mapping[str, Person] = field(default_factory=dict)
     name: str = ""
     path: str = ""  # of the diagram file, relative to BASE when inside it; "" when it came from a pipe
-    budget: Budget = Budget()  # counts for the outermost diagram of a run
+    budget: Budget = Budget()

@@ -23,7 +23,6 @@ from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.scheduler import advance, failed
 from dipeo_executor.engine.state import Frame, Running, State, apply
 from dipeo_executor.journal import Journal
-from dipeo_executor.llm.ledger import Ledger
 from dipeo_executor.llm.metering import Metered
 from dipeo_executor.llm.models import Models
 from dipeo_executor.llm.prices import Prices
@@ -32,6 +31,7 @@ from dipeo_executor.nodes.base import Answer, Files, Http, Usage, Workers
 from dipeo_executor.options import Options
 from dipeo_executor.partial import Partial
 from dipeo_executor.pauses import Pauses
+from dipeo_executor.spending import Ledgers
 from dipeo_kit import ids, logs
 from dipeo_protos.store.v1 import store_pb2
 
@@ -76,7 +76,7 @@ class Run:
         self.claim, self.state, self.options, self.tools = claim, state, options, tools
         self.budget = Budget(options.timeout_s)
         self.trace_parent = ""  # W3C, of the span around this run
-        self._ledger = Ledger(state.root.program.budget.stricter(options.budget), tools.prices)
+        self._ledgers = Ledgers(state, options.budget, tools.prices)
         self._head_seq = claim.head_seq
         self._names = wire.Names(state.root.program)
         self._inbox: list[ev.Event] = []
@@ -117,8 +117,6 @@ class Run:
 
     async def drive(self, first: Sequence[ev.Event]) -> None:
         """Run to the end. Raises AppendRefused or StoreLost when the execution is no longer ours to run."""
-        spent = self.state.usage
-        self._ledger.spent = Usage(spent.input, spent.output, spent.cached, spent.cost_usd, spent.unpriced)
         try:
             for path in self.state.frames:
                 if path:  # inside a sub-diagram that was running when another executor was lost: its clock starts anew
@@ -250,7 +248,7 @@ class Run:
         if wait_s:
             await asyncio.sleep(wait_s)
         tools = self.tools
-        metered = Metered(tools.models, self._ledger, self.options.mock_llm, tools.trace_content)
+        metered = Metered(tools.models, self._ledgers.of(frame), self.options.mock_llm, tools.trace_content)
         partial = Partial(lambda text, size: self._tell(ev.NodeOutput(path, run.iteration, run.attempt, text, size)))
         context = NodeContext(
             self.state, frame, index, run, self.claim.execution_id, tools.files, tools.workers, metered, tools.http,

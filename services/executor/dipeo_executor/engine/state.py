@@ -93,6 +93,7 @@ class Frame:
     spoken: dict[int, Json] = field(default_factory=dict)  # what conversation_state edges carried last, per person
     person_runs: int = 0
     passed_at: dict[int, int] = field(default_factory=dict)
+    spent: Usage = field(default_factory=Usage)  # by its nodes, those of diagrams inside it included
 
     @property
     def program(self) -> Program:
@@ -131,7 +132,6 @@ class State:
     interactions: dict[tuple[str, int], Interaction] = field(default_factory=dict)
     open_questions: int = 0
     failures: list[tuple[str, Failure]] = field(default_factory=list)
-    usage: Usage = field(default_factory=Usage)
     seed: int = 0
     started: bool = False
     paused: bool = False
@@ -142,6 +142,13 @@ class State:
     @property
     def root(self) -> Frame:
         return self.frames[""]
+
+    def around(self, frame: Frame) -> list[Frame]:
+        """The frame and all that it is inside of, outwards."""
+        frames = [frame]
+        while frames[-1].path:
+            frames.append(self.frames[frames[-1].path.rpartition("/")[0]])
+        return frames
 
     def conversation(self, frame: Frame) -> list[MessageAppended]:
         return self.messages.get(frame.scope, [])
@@ -193,7 +200,7 @@ def apply(state: State, event: Event) -> State:
         case NodeRetrying():
             frame, index = state.locate(event.node)
             frame.running[index].attempt = event.attempt
-            _spend(state, event.usage)
+            _spend(state, frame, event.usage)
         case NodeAborted():
             frame, index = state.locate(event.node)
             _leave(state, frame, index)
@@ -321,7 +328,7 @@ def _complete(state: State, event: NodeCompleted) -> None:
         frame.reached |= bit
         frame.wrapped = frame.wrapped | bit if event.meta.get("wrapped") else frame.wrapped & ~bit
         frame.wrong = frame.wrong | bit if tainted else frame.wrong & ~bit
-    _spend(state, event.usage)
+    _spend(state, frame, event.usage)
     publish(frame, index, event.port, event.value, event.conversation, tainted=tainted)
 
 
@@ -329,7 +336,7 @@ def _fail(state: State, event: NodeFailed) -> None:
     frame, index = state.locate(event.node)
     _leave(state, frame, index)
     state.failures.append((event.node, event.error))
-    _spend(state, event.usage)
+    _spend(state, frame, event.usage)
     frame.errors[index] = event.error
     if not event.port:
         frame.failed = frame.failed or event.error
@@ -341,9 +348,10 @@ def _fail(state: State, event: NodeFailed) -> None:
     publish(frame, index, event.port, event.value, None, tainted=True)
 
 
-def _spend(state: State, usage: Usage | None) -> None:
+def _spend(state: State, frame: Frame, usage: Usage | None) -> None:
     if usage:
-        state.usage += usage
+        for each in state.around(frame):
+            each.spent += usage
 
 
 def _leave(state: State, frame: Frame, index: int) -> None:

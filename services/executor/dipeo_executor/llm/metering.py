@@ -54,11 +54,11 @@ class Metered:
             with genai.chat_span(call, content=self.trace_content) as span:
                 begun = time.monotonic()
                 reply = await self.models.answer(call)
+                took_ms = round((time.monotonic() - begun) * 1000)
                 genai.answered(span, reply, content=self.trace_content)
+            reply = replace(reply, usage=await self.ledger.priced(call, reply))
         finally:
-            self.ledger.release(expected)
-        reply = replace(reply, usage=await self.ledger.priced(call, reply))
-        took_ms = round((time.monotonic() - begun) * 1000)
+            self.ledger.release(expected)  # what it did cost counts by now: no call slips in between
         self.calls.append(Counted(purpose, person.service, reply.model, reply.usage, took_ms))
         return reply
 
