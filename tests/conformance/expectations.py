@@ -54,6 +54,24 @@ CASES: dict[str, Expect] = {
     "format-flag-absent": Expect(
         why="decision 16: detected", how={"format": "FORMAT_UNSPECIFIED"}, fired=("go", "end"), outputs={"end": {}}
     ),
+    "format-readable": Expect(
+        why="decision 16: the grammar of formats contract 5.2",
+        how={"format": "FORMAT_READABLE"},
+        fired=("Go", "Make it", "Is it", "Finish"),
+        files={"files/results/r.txt": {"word": "readable"}},
+    ),
+    "format-readable-arrows": Expect(
+        why="decision 16: the grammar of formats contract 5.2",
+        how={"format": "FORMAT_READABLE"},
+        fired=("Go", "Make it", "Finish"),
+        files={"files/results/r.txt": "readable"},
+    ),
+    "format-readable-bracket-type": Expect(
+        why="decision 16: types in brackets are read",
+        how={"format": "FORMAT_READABLE"},
+        fired=("Go", "Make it", "Finish"),
+        outputs={"Finish": {"default": "readable"}},
+    ),
     "format-name-without-suffix": SOUND,  # where names are looked for is the command line's
     # --- code ---
     "code-python": Expect(
