@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from dipeo_cli import output
 from dipeo_cli.config import Config
-from dipeo_cli.errors import EXIT_NEGATIVE, CliError, FilesWanted
+from dipeo_cli.errors import EXIT_NEGATIVE, EXIT_USAGE, CliError, FilesWanted
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -66,7 +66,7 @@ class Offer:
         """Names of files that exist below the project, for a name or a pattern."""
         if self._allowed(self._base / name):
             yield name
-        elif any(sign in name for sign in "*?["):
+        elif any(sign in name for sign in "*?[") and not Path(name).is_absolute():
             found = (path for path in sorted(self._base.glob(name)) if self._allowed(path))
             for path in islice(found, MAX_MATCHES):
                 yield path.relative_to(self._base).as_posix()
@@ -90,7 +90,7 @@ class Offer:
         self._files[name], self._paths[digest] = digest, path
 
     def _contents(self, digests: list[str]) -> list[str]:
-        """As many as fit into one request; the executor asks for the rest again."""
+        """As many as fit into one request; the executor asks again. Raises CliError for a file that changed."""
         contents: list[str] = []
         room = BATCH_BYTES
         for digest in digests:
@@ -98,6 +98,9 @@ class Offer:
             if path is None:
                 continue
             data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != digest:
+                problem = f"{path.relative_to(self._base)} changed while it was sent; run it again"
+                raise CliError(problem, code="conflict", exit_code=EXIT_NEGATIVE)
             if contents and len(data) > room:
                 break
             room -= len(data)
@@ -110,15 +113,29 @@ class Offer:
 
 
 def fetch(files: list[Json], read: Callable[[str], bytes], folder: Path) -> Iterator[str]:
-    """Write what a run made into `folder`, and name each file as it is there. Raises CliError."""
-    root = folder.resolve()
+    """Write what a run made into `folder`, and name each file as it is there.
+
+    A file that is not given (it is too large) is told, and the others come all the same. Raises CliError.
+    """
+    root, kept_back = folder.resolve(), 0
     for each in files:
         path = (root / each["name"]).resolve()
         if not path.is_relative_to(root):
             raise CliError(f"the gateway names a file outside {folder}: {each['name']}", code="internal", exit_code=3)
         try:
+            content = read(each["name"])
+        except CliError as error:
+            if error.exit_code not in (EXIT_NEGATIVE, EXIT_USAGE):
+                raise
+            output.error(str(error), error.hint)
+            kept_back += 1
+            continue
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(read(each["name"]))
+            path.write_bytes(content)
         except OSError as error:
             raise CliError(f"cannot write {path}: {error.strerror}", code="bad_input", exit_code=1) from error
         yield str(folder / each["name"])
+    if kept_back:
+        problem = f"{kept_back} of {len(files)} files did not come back"
+        raise CliError(problem, code="bad_input", exit_code=EXIT_NEGATIVE)

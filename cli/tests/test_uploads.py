@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dipeo_cli import uploads
-from dipeo_cli.errors import CliError
+from dipeo_cli.errors import EXIT_USAGE, CliError
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def test_names_and_patterns_are_answered_each_once(base: Path) -> None:
         "../outside.txt",
         "link.txt",
         "alias.txt",
+        "../*.txt",
         "/etc/hostname",
+        "/etc/host*",
         "**/.*",
         "data",
     ],
@@ -72,3 +74,27 @@ def test_files_come_back_into_the_folder_and_nowhere_else(tmp_path: Path) -> Non
     assert (tmp_path / "back/out/a.txt").read_text() == "out/a.txt"
     with pytest.raises(CliError, match="outside"):
         list(uploads.fetch([{"name": "../evil.txt"}], lambda name: b"", tmp_path / "back"))
+
+
+def test_a_file_that_changes_between_is_named_and_not_sent(base: Path) -> None:
+    offer = uploads.Offer(base)
+    digest = offer.more({"names": ["data/a.csv"]})["files"]["data/a.csv"]
+    (base / "data/a.csv").write_text("changed")
+    with pytest.raises(CliError, match=r"data/a\.csv changed while it was sent"):
+        offer.more({"names": [], "contents": [digest]})
+    assert offer.told() == []
+
+
+def test_a_file_that_is_not_handed_out_does_not_keep_back_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read(name: str) -> bytes:
+        if name == "large.bin":
+            raise CliError("large.bin is too large", code="bad_input", exit_code=EXIT_USAGE)
+        return b"here"
+
+    back = uploads.fetch([{"name": "large.bin"}, {"name": "small.txt"}], read, tmp_path)
+    assert next(back) == str(tmp_path / "small.txt") and (tmp_path / "small.txt").read_bytes() == b"here"
+    with pytest.raises(CliError, match="1 of 2 files"):
+        next(back)
+    assert "large.bin is too large" in capsys.readouterr().err

@@ -113,6 +113,16 @@ def test_neither_side_gives_away_what_lies_elsewhere(client: Project, name: str)
     assert "secret" not in json.dumps(done.json.get("outputs", {}))
 
 
+def test_of_what_a_run_wrote_large_files_and_links_stay_there(client: Project) -> None:
+    code = "head -c 11000000 /dev/zero > large.bin; echo hi > small.txt; ln -s /etc/hostname link; ln small.txt b.txt"
+    client.write("write.light.yaml", chain(f"{{label: Write, type: code_job, language: bash, code: '{code}'}}"))
+    execution_id = client("run", "write", "--json", check=0).json["session_id"]
+    back = client("results", execution_id, "--files", "back", check=1)
+    assert back.out.splitlines()[:2] == ["back/b.txt", "back/small.txt"]
+    assert "large.bin" in back.err and "1 of 3 files" in back.err
+    assert sorted(path.name for path in (client.base / "back").iterdir()) == ["b.txt", "small.txt"]
+
+
 def test_code_sees_nothing_of_the_server_or_of_other_runs(client: Project, server: Project) -> None:
     code = f"ls {server.base} ..; cat {server.base}/secret.txt; true"
     client.write("peek.light.yaml", chain(f"{{label: Peek, type: code_job, language: bash, code: '{code}'}}"))
