@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from dipeo_cli import cells
+
 Diagnostic = dict[str, Any]
 
 
@@ -9,7 +11,7 @@ def text(errors: list[Diagnostic], warnings: list[Diagnostic], path: str) -> str
     """Every problem with its place and help, then the count."""
     lines = [line for problem in (*errors, *warnings) for line in _lines(problem, path)]
     counts = [_count(len(errors), "error"), _count(len(warnings), "warning")]
-    return "\n".join([*lines, ", ".join(filter(None, counts))])
+    return "\n".join([*map(cells.one_line, lines), ", ".join(filter(None, counts))])
 
 
 def brief(problems: list[Diagnostic]) -> list[str]:

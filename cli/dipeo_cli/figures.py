@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dipeo_cli import output
+from dipeo_cli import cells, output
 from dipeo_cli.tables import columns
 
 Json = dict[str, Any]
@@ -127,7 +127,7 @@ def gantt(found: Json, width: int) -> str:
     title = f"{_title('🧭', 'Critical Path')} ({found['critical_path_ms']:.0f}ms in {len(path)} node runs)"
     if not path or not total:
         return f"{title}\n  nothing has ended yet"
-    names = min(max(len(run["label"]) for run in path), LABEL_WIDTH)
+    names = min(max(cells.width(run["label"]) for run in path), LABEL_WIDTH)
     room = max(width - names - 16, MIN_BAR)
     block = output.symbol("█", "#")
     lines = []
@@ -135,7 +135,8 @@ def gantt(found: Json, width: int) -> str:
         left = min(round(room * run["start_offset_ms"] / total), room - 1)
         size = min(max(round(room * run["duration_ms"] / total), 1), room - left)
         bar = (" " * left + block * size).ljust(room)
-        lines.append(f"  {_cut(run['label'], names):<{names}} {bar} {run['duration_ms']:>8.0f}ms")
+        label = cells.left(cells.cut(cells.one_line(run["label"]), names), names)
+        lines.append(f"  {label} {bar} {run['duration_ms']:>8.0f}ms")
     return "\n".join([title, *lines])
 
 
@@ -159,10 +160,6 @@ def _name(run: Json) -> str:
 
 def _count(tokens: int) -> str:
     return f"{tokens:,}" if tokens else ""
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else f"{text[: room - 1]}…"
 
 
 def _indented(text: str) -> str:

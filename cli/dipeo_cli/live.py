@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dipeo_cli import output
+from dipeo_cli import cells, output
 
 if TYPE_CHECKING:
     import rich.live
@@ -38,10 +38,11 @@ class Live:
     is_live = True
 
     def __init__(self, title: str) -> None:
-        self._title, self._execution_id, self._status = title, "", "pending"
+        self._title, self._execution_id, self._status = cells.one_line(title), "", "pending"
         self._rows: dict[str, Row] = {}
         self._begun = time.monotonic()
         self._drawn = 0.0
+        self._shown: tuple[int, list[int]] = (0, [])  # columns of the terminal, and of each line in the last frame
         self._paused = False
         self._console: Console | None = None
         self._block: rich.live.Live | None = None
@@ -81,9 +82,10 @@ class Live:
         if self._block is None:
             self._draw(now)
         assert self._block is not None and self._console is not None
+        self._follow_width(self._console)
         self._block.transient = True
         self._block.stop()
-        self._block = None
+        self._block, self._shown = None, (0, [])
         self._console.print(self._picture(now, room=len(self._rows)))
 
     def _draw(self, now: float) -> None:
@@ -96,7 +98,18 @@ class Live:
             self._block = rich.live.Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
             self._block.start()
         assert self._console is not None
-        self._block.update(self._picture(now, room=max(self._console.height - 4, 2)), refresh=True)
+        self._follow_width(self._console)
+        picture = self._picture(now, room=max(self._console.height - 4, 2))
+        self._shown = self._console.width, [cells.width(line) for line in picture.plain.splitlines()]
+        self._block.update(picture, refresh=True)
+
+    def _follow_width(self, console: "Console") -> None:
+        """Lines of the last frame that a narrower terminal has wrapped are taken away: rich counts each as one."""
+        before, widths = self._shown
+        if console.width < before:
+            wrapped = sum((width - 1) // console.width for width in widths if width)
+            if wrapped:
+                console.file.write(f"\r\x1b[{wrapped}A\x1b[J")
 
     def _picture(self, now: float, *, room: int) -> "Text":
         """A line for the run and one per node, the oldest beyond `room` folded; none is wider than the terminal."""
@@ -114,21 +127,21 @@ class Live:
             mark, style = _MARKS.get(row.status, (_SPINNER[int(now * 10) % len(_SPINNER)], "cyan"))
             picture.append(f"\n {mark} ", style=style)
             times = f"×{row.runs}" if row.runs > 1 else ""
-            name = row.name if len(row.name) <= names else f"{row.name[: names - 1]}…"
-            line = f"{name:<{names}} {times:<4}{row.seconds(now):6.1f}s  {row.note}"
-            picture.append(line[: width - 4].rstrip())
+            name = cells.left(cells.cut(row.name, names), names)
+            line = f"{name} {times:<4}{row.seconds(now):6.1f}s  {row.note}"
+            picture.append(cells.cut(line.rstrip(), width - 4))
         return picture
 
     def _headline(self, now: float, width: int) -> str:
         clock = time.strftime("%M:%S", time.gmtime(now - self._begun))
         parts = [self._title, self._execution_id[:21], self._status, clock]
         lines = ("  ".join(parts), "  ".join([self._title, self._status, clock]), f"{self._status}  {clock}")
-        return next((line for line in lines if len(line) < width), lines[-1][: width - 1])
+        return next((line for line in lines if cells.width(line) < width), lines[-1][: width - 1])
 
 
 def name_width(names: Iterable[str], width: int) -> int:
     """Columns for the names of nodes, so that their times fit beside them."""
-    longest = max((len(name) for name in names), default=0)
+    longest = max((cells.width(name) for name in names), default=0)
     return max(min(max(longest, 12), 40, width - 18), 4)
 
 
@@ -140,14 +153,14 @@ def update(rows: dict[str, Row], event: Event, now: float) -> None:
     row = rows.get(node_id)
     match event["type"]:
         case "NODE_STARTED" if row is None:
-            rows[node_id] = Row(event.get("node_name") or node_id, started=now)
+            rows[node_id] = Row(cells.one_line(event.get("node_name") or node_id), started=now)
         case "NODE_STARTED" if row is not None:
             row.status, row.started, row.runs, row.note = "running", now, row.runs + 1, ""
         case "NODE_COMPLETED" | "NODE_ERROR" if row is not None:
             row.spent_s = row.seconds(now)
             failed = event["type"] == "NODE_ERROR"
             row.status = str(event.get("status") or ("failed" if failed else "completed")).lower()
-            row.note = str(event.get("error") or "").splitlines()[0] if failed and event.get("error") else ""
+            row.note = cells.one_line(str(event.get("error") or "").partition("\n")[0]) if failed else ""
         case "NODE_OUTPUT" if row is not None:
             row.note = last_words(str((event.get("data") or {}).get("output") or ""))
         case "INTERACTIVE_PROMPT" if row is not None:
@@ -158,6 +171,7 @@ def update(rows: dict[str, Row], event: Event, now: float) -> None:
 
 def last_words(text: str, room: int = 40) -> str:
     """What a model has just said, in quotes: whole words from the end, on one line."""
-    flat = " ".join(text.split())
-    shown = flat if len(flat) <= room else "…" + flat[-room:].partition(" ")[2]
+    flat = " ".join(cells.one_line(text).split())
+    tail = flat[-room:]
+    shown = flat if len(flat) <= room else "…" + (tail.partition(" ")[2] or tail)
     return f'"{shown}"' if shown else ""

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from dipeo_cli import cells
 from dipeo_cli.errors import CliError, Usage
 
 
@@ -93,13 +94,13 @@ def tell(text: str) -> None:
 
 
 def error(message: str, hint: str = "") -> None:
-    tell(f"{painted('error:', 31)} {message}")
+    tell(f"{painted('error:', 31)} {cells.tame(message)}")
     if hint:
-        tell(f"  hint: {hint}")
+        tell(f"  hint: {cells.tame(hint)}")
 
 
 def warning(message: str) -> None:
-    say(f"{painted('warning:', 33)} {message}")
+    say(f"{painted('warning:', 33)} {cells.tame(message)}")
 
 
 def document(value: Any) -> None:

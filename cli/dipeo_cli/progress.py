@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from typing import Any, Protocol
 
-from dipeo_cli import live, output
+from dipeo_cli import cells, live, output
 
 Event = dict[str, Any]
 
@@ -70,7 +70,7 @@ def choose(kind: str, title: str) -> View:
 def describe(event: Event) -> str:
     """One event as a line with its time, "" when it says nothing to people, or only to those who debug."""
     text = "" if (event.get("data") or {}).get("level") == "debug" else words(event)
-    return f"{at(event):%H:%M:%S} {text}" if text else ""
+    return f"{at(event):%H:%M:%S} {cells.one_line(text)}" if text else ""
 
 
 def words(event: Event) -> str:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
+from dipeo_cli import cells
+
 
 def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Rows of equal length, each column as wide as its widest cell; `right`: columns aligned to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rows = [[cells.one_line(cell) for cell in row] for row in rows]
+    widths = [max(cells.width(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
+            cells.right(cell, width) if column in right else cells.left(cell, width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

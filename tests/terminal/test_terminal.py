@@ -10,6 +10,8 @@ import pytest
 from command import Project, chain
 from terminal.tmux import MARK, TMUX, Terminal, terminal
 
+from dipeo_cli import cells
+
 pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed; on Debian: apt-get install tmux")
 
 DIPEO = f"{sys.executable} -m dipeo_cli"
@@ -33,6 +35,27 @@ connections:
 """
 ASK = chain("{label: Ask, type: user_response, prompt: What is your name?}")
 EXPIRES = chain("{label: Ask, type: user_response, prompt: What is your name?, timeout: 1}")
+STREAMED = """version: light
+persons:
+  Ann: {service: mock, model: mock}
+nodes:
+  - {label: Start, type: start}
+  - {label: 取得第一个来源的数据并且整理成一个非常长的标题, type: code_job, language: bash, code: 'sleep 0.9'}
+  - label: A label that goes on and on and on past every column that a terminal may have
+    type: code_job
+    language: bash
+    code: sleep 0.9
+  - label: "🚀 two\\nlines \\e[2J"
+    type: person_job
+    person: Ann
+    default_prompt: "[[latency 1800]] one two three four five 第六 seven eight nine ten \\e[31mred\\e[2J over"
+  - {label: Done, type: endpoint}
+connections:
+  - {from: Start, to: 取得第一个来源的数据并且整理成一个非常长的标题}
+  - {from: Start, to: A label that goes on and on and on past every column that a terminal may have}
+  - {from: Start, to: "🚀 two\\nlines \\e[2J"}
+  - {from: "🚀 two\\nlines \\e[2J", to: Done}
+"""
 SLOW = chain("{label: Nap, type: code_job, language: bash, code: 'sleep 20; echo rested'}")
 ROW = re.compile(r"^ (✔|✘|\?|■|[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]) (.+?) +(×\d+)? +\d+\.\ds", re.MULTILINE)
 
@@ -42,7 +65,13 @@ Open = Callable[..., AbstractContextManager[Terminal]]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made = Project(tmp_path_factory.mktemp("terminal"))
-    for name, text in {"parallel": PARALLEL, "ask": ASK, "expires": EXPIRES, "slow": SLOW}.items():
+    for name, text in {
+        "parallel": PARALLEL,
+        "ask": ASK,
+        "expires": EXPIRES,
+        "slow": SLOW,
+        "streamed": STREAMED,
+    }.items():
         made.write(f"{name}.light.yaml", text)
     made("up", check=0)  # so that no sentence about its start is on the screen
     yield made
@@ -127,6 +156,32 @@ def test_a_narrow_terminal_breaks_no_line(window: Open, width: int, height: int)
     assert all(re.match(r" ✔ \S.* \d\.\ds", line) for line in lines[verdict - 6 : verdict]), end
     assert re.search(r"completed  00:0\d$", lines[verdict - 7]), end
     assert end.count("completed  00:0") == 1, end
+
+
+@pytest.mark.parametrize(("width", "row"), [(100, r'.* \d\.\ds  ".*three'), (40, r".* 0\.[5-9]s")])
+def test_wide_characters_long_labels_and_what_a_model_says_keep_to_their_rows(
+    window: Open, width: int, row: str
+) -> None:
+    with window(width=width) as screen:
+        screen.run(f"{DIPEO} run streamed --output-only > answer.txt")
+        middle = screen.see(rf"^ [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] 🚀{row}")
+        assert all(cells.width(line) <= width for line in middle.splitlines())
+        end = screen.done()
+    lines = [line for line in end.splitlines() if line.startswith(" ✔ ")]
+    assert len(lines) == 5 and "🚀 two lines" in lines[3], end
+    until_times = {cells.width(line.rpartition(".")[0]) for line in lines}
+    assert len(until_times) == 1, f"times do not stand below each other: {end}"
+
+
+def test_a_terminal_made_narrow_in_mid_run_shows_one_whole_block(window: Open) -> None:
+    with window(width=100) as screen:
+        screen.run(f"{DIPEO} run streamed --output-only > answer.txt")
+        screen.see(r"^ [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] 🚀.* 0\.\ds")
+        screen.tmux("resize-window", "-x", "45", "-y", "30")
+        whole = r"(?m)^streamed  running  00:0\d$\n ✔ Start.*s$\n . 取得.*s$\n . A label.*s$\n . 🚀 two.*s.*$\n\s*\Z"
+        screen.until(lambda _: bool(re.search(whole, screen.visible())), "the block, whole")
+        assert screen.visible().count("running") == 1
+        screen.done()
 
 
 @pytest.mark.parametrize("how", ["NO_COLOR=1 {} run parallel", "{} run parallel --color never"])

@@ -41,8 +41,9 @@ class Terminal:
         """Everything written so far, scrolled-out lines included."""
         return self.tmux("capture-pane", "-p", "-S", "-", *(["-e"] if escapes else []))
 
-    def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.screen().splitlines() if line.strip()]
+    def visible(self) -> str:
+        """What is on the screen now."""
+        return self.tmux("capture-pane", "-p")
 
     def see(self, pattern: str, timeout_s: float = 30) -> str:
         """Wait until it is on the screen; the screen then."""
