@@ -275,3 +275,22 @@ async def test_an_aborted_run_hangs_up_on_the_model(tmp_path, monkeypatch):
             await home.abort(submitted.execution_id)
             await server.left.wait()
         assert (await home.follow(submitted.execution_id)).status == "aborted"
+
+
+async def test_an_endpoint_named_as_an_image_gets_what_a_person_has_drawn(tmp_path, monkeypatch):
+    image = {"id": "ig", "type": "image_generation_call", "status": "completed", "result": "aGVsbG8=", "size": "8x6"}
+    drawn = wire.responses_stream("drawn", before=[{**image, "output_format": "jpeg"}])
+    text = light(
+        "- {label: S, type: start}\n"
+        "- {label: A, type: person_job, person: Ada, default_prompt: draw, tools: image}\n"
+        "- {label: C, type: condition, condition_type: custom, expression: 'True'}\n"
+        "- {label: E, type: endpoint, save_to_file: true, file_name: files/results/drawing.jpg}",
+        "- {from: S, to: A}\n- {from: A, to: C}\n- {from: 'C[condtrue]', to: E}",
+        ADA,
+    )
+    async with homes(tmp_path, monkeypatch, drawn) as (home, _):
+        done = await home.run(text, mock_llm=False)
+    assert done.status == "completed", done.execution.error
+    assert (tmp_path / "files/results/drawing.jpg").read_bytes() == b"hello"
+    (tool,) = json.loads(next(run.meta_json for run in done.node_runs if run.label == "A"))["tool_outputs"]
+    assert (tool["result"]["format"], tool["result"]["width"], tool["result"]["height"]) == ("jpeg", 8, 6)

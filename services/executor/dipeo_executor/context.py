@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dipeo_executor.engine.events import Logged, MessageAppended
-from dipeo_executor.engine.state import Frame, Running, State
+from dipeo_executor.engine.state import Frame, Running, State, pictures_for
 from dipeo_executor.nodes.base import Answer, Files, Http, Llm, Message, NodeCount, Workers
 from dipeo_executor.program import Edge, Node, Person
 
@@ -96,6 +96,10 @@ class NodeContext:
     @property
     def history(self) -> Sequence[Message]:
         return [_message(message) for message in self.state.conversation(self.frame)[: self.run.history]]
+
+    @property
+    def pictures(self) -> Sequence[str]:
+        return pictures_for(self.frame, self.index)
 
     @property
     def nested(self) -> bool:

@@ -61,6 +61,10 @@ class ProjectFiles:
         return Path(self.resolve(name)).exists()
 
     def read_text(self, name: str) -> str:
+        with _errors_of(name):
+            return self.read_bytes(name).decode()
+
+    def read_bytes(self, name: str) -> bytes:
         path = Path(self.resolve(name))
         with _errors_of(name):
             if not path.exists():
@@ -70,7 +74,7 @@ class ProjectFiles:
                 raise FileUnusable(f'"{name}" is a folder, not a file')
             if size > self._max_bytes:
                 raise FileUnusable(f'"{name}" has {size:,} bytes; files up to {self._max_bytes:,} are read')
-            return path.read_bytes().decode()
+            return path.read_bytes()
 
     def write_text(self, name: str, text: str) -> int:
         return self.write_bytes(name, self._data(name, text))

@@ -70,6 +70,7 @@ class FakeContext:
     outgoing: Sequence[Edge] = ()
     persons: Mapping[str, Person] = field(default_factory=lambda: {"Ada": ADA, "Ben": BEN})
     history: Sequence[Message] = ()
+    pictures: Sequence[str] = ()
     nested: bool = False
     workers: Any = field(default_factory=KeptWorkers)
     llm: Any = field(default_factory=Mock)

@@ -142,18 +142,20 @@ def _response(output: list[Json], status: str = "completed") -> Json:
     }  # fmt: skip
 
 
-def responses_stream(*pieces: str, ends: bool = True, **more: Any) -> Answer:
+def responses_stream(*pieces: str, before: Sequence[Json] = (), ends: bool = True, **more: Any) -> Answer:
+    """`before`: what tools gave, ahead of the text."""
     item = {"id": "m", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
     part = {"type": "output_text", "text": "", "annotations": []}
     place = {"item_id": "m", "output_index": 0, "content_index": 0}
     steps: list[Json] = [
         {"type": "response.created", "response": _response([], "in_progress")},
+        *({"type": "response.output_item.done", "output_index": 0, "item": it} for it in before),
         {"type": "response.output_item.added", "output_index": 0, "item": item},
         {"type": "response.content_part.added", "part": part, **place},
         *({"type": "response.output_text.delta", "delta": piece, "logprobs": [], **place} for piece in pieces),
     ]
     if ends:
-        steps.append({"type": "response.completed", "response": responses("".join(pieces)).body})
+        steps.append({"type": "response.completed", "response": responses("".join(pieces), before=before).body})
     return Answer(events=[(it["type"], {**it, "sequence_number": n}) for n, it in enumerate(steps)], **more)
 
 

@@ -91,6 +91,7 @@ class Frame:
     last: int = -1  # node that ended last with a value
     last_wrong: bool = False  # that value is an error value
     spoken: dict[int, Json] = field(default_factory=dict)  # what conversation_state edges carried last, per person
+    pictures: dict[int, list[str]] = field(default_factory=dict)  # per node: files of images its last run has made
     person_runs: int = 0
     passed_at: dict[int, int] = field(default_factory=dict)
     spent: Usage = field(default_factory=Usage)  # by its nodes, those of diagrams inside it included
@@ -321,8 +322,10 @@ def _complete(state: State, event: NodeCompleted) -> None:
     frame.variables.update(event.variables)
     if event.conversation is not None:
         frame.spoken[index] = event.conversation
+    frame.pictures[index] = _pictures(event)
     if node.type == "condition":
         frame.branch[index] = event.port
+        frame.pictures[index] = pictures_for(frame, index)
     if node.type == "endpoint":
         bit = 1 << index
         frame.reached |= bit
@@ -330,6 +333,17 @@ def _complete(state: State, event: NodeCompleted) -> None:
         frame.wrong = frame.wrong | bit if tainted else frame.wrong & ~bit
     _spend(state, frame, event.usage)
     publish(frame, index, event.port, event.value, event.conversation, tainted=tainted)
+
+
+def pictures_for(frame: Frame, index: int) -> list[str]:
+    """Files of the images that the nodes before this one have made, in the order of the arrows."""
+    sources = (frame.graph.source[edge] for edge in frame.graph.incoming[index])
+    return [file for source in sources for file in frame.pictures.get(source, ())]
+
+
+def _pictures(event: NodeCompleted) -> list[str]:
+    outputs = event.meta.get("tool_outputs", ())
+    return [it["result"]["file"] for it in outputs if it["type"] == "image_generation"]
 
 
 def _fail(state: State, event: NodeFailed) -> None:

@@ -102,12 +102,20 @@ def reply(response: "ModelResponse", call: Call) -> Reply:
 def _outputs(response: "ModelResponse") -> Iterable[ToolOutput]:
     from pydantic_ai import messages as wire
 
+    sizes = {
+        part.tool_call_id: part.content.get("size")
+        for part in response.parts
+        if isinstance(part, wire.NativeToolReturnPart) and isinstance(part.content, dict)
+    }
     for part in response.parts:
         if isinstance(part, wire.NativeToolReturnPart) and part.tool_name == "web_search":
             yield ToolOutput("web_search", _search_results(part.content))
         elif isinstance(part, wire.FilePart) and part.content.media_type.startswith("image/"):
             data = base64.b64encode(part.content.data).decode()
-            yield ToolOutput("image_generation", {"image_data": data, "format": part.content.media_type[6:]})
+            width, _, height = str(sizes.get(part.id or "")).partition("x")
+            measures = {"width": int(width), "height": int(height)} if width.isdigit() and height.isdigit() else {}
+            kind = part.content.media_type.removeprefix("image/")
+            yield ToolOutput("image_generation", {"image_data": data, "format": kind, **measures})
 
 
 def _search_results(content: Any) -> list[dict[str, Any]]:

@@ -168,6 +168,9 @@ class Files(Protocol):
     def read_text(self, name: str) -> str:
         """Raises NodeError naming what was looked for and where."""
 
+    def read_bytes(self, name: str) -> bytes:
+        """As read_text."""
+
     def write_text(self, name: str, text: str) -> int:
         """Atomically; parent folders are made. Returns bytes written."""
 
@@ -331,6 +334,10 @@ class Context(Protocol):
     @property
     def history(self) -> Sequence[Message]:
         """The conversation this run may see (decision 39)."""
+
+    @property
+    def pictures(self) -> Sequence[str]:
+        """Files of the images that the nodes before this one have made."""
 
     @property
     def nested(self) -> bool:

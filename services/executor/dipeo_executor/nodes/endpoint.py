@@ -1,6 +1,7 @@
 """endpoint: the final result, optionally written to a file. (node contract 5)"""
 
 import json
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
@@ -8,6 +9,7 @@ from pydantic import AliasChoices, Field
 
 from dipeo_executor.nodes import base
 
+IMAGES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}  # what a file of that name should hold
 TEXT_FORMATS = ("", "txt", "text", "md", "markdown")
 
 
@@ -24,9 +26,26 @@ async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Outp
     meta: dict[str, Any] = {} if is_map else {"wrapped": True}
     if props.save_to_file:
         name = props.file_name or f"output_{ctx.node.id}.json"
-        text = _as_file(data, props.file_format.lower(), ctx)
-        meta |= {"size": ctx.files.write_text(name, text), "saved_to": name}
+        size = _saved_image(name, ctx)
+        if size is None:
+            size = ctx.files.write_text(name, _as_file(data, props.file_format.lower(), ctx))
+        meta |= {"size": size, "saved_to": name}
     return base.Output(data if is_map else {"default": data}, meta=meta)
+
+
+def _saved_image(name: str, ctx: base.Context) -> int | None:
+    """The last image that the nodes before have made, in a file of an image's name (19.6); None: there is none."""
+    kind = IMAGES.get(PurePosixPath(name).suffix.lower())
+    if kind is None:
+        return None
+    if not ctx.pictures:
+        ctx.log("warning", f'the nodes before this one made no image; "{name}" is given the text')
+        return None
+    picture = ctx.pictures[-1]
+    made = IMAGES.get(PurePosixPath(picture).suffix.lower())
+    if made != kind:
+        ctx.log("warning", f'the image is {made or "of another format"}, though "{name}" is named as {kind}')
+    return ctx.files.write_bytes(name, ctx.files.read_bytes(picture))
 
 
 def _as_file(data: Any, file_format: str, ctx: base.Context) -> str:

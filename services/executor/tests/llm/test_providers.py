@@ -203,7 +203,7 @@ async def test_images_of_openai():
         reply = await ask(RESPONSES, server, tools=[ModelTool("image_generation")])
     assert server.bodies[0]["tools"][0]["type"] == "image_generation"
     (output,) = [it for it in reply.tool_outputs if it.type == "image_generation"]
-    assert (output.result["image_data"], output.result["format"]) == ("aGVsbG8=", "png")
+    assert output.result == {"image_data": "aGVsbG8=", "format": "png", "width": 1024, "height": 1024}
 
 
 async def test_a_tool_a_service_does_not_have_is_refused_before_anything_is_sent():

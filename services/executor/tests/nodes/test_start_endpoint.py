@@ -98,3 +98,22 @@ async def test_a_format_nobody_knows_is_said_and_the_default_taken(tmp_path):
     await run(endpoint, {"save_to_file": True, "file_name": "a", "file_format": "docx"}, {"default": "x"}, ctx)
     assert (tmp_path / "a").read_text() == "x"
     assert "docx" in ctx.warnings[0]
+
+
+async def test_a_file_of_an_images_name_gets_the_image_the_nodes_before_have_made(tmp_path):
+    (tmp_path / "made.png").write_bytes(b"\x89PNG\r\n")
+    props = {"save_to_file": True, "file_name": "files/results/drawing.PNG", "file_format": "txt"}
+    ctx = context(tmp_path, pictures=["older.png", "made.png"])
+    out = await run(endpoint, props, {"default": "drawn"}, ctx)
+    assert (tmp_path / "files/results/drawing.PNG").read_bytes() == b"\x89PNG\r\n"
+    assert out.value == {"default": "drawn"} and out.meta["size"] == 6
+    assert ctx.warnings == []
+    await run(endpoint, {**props, "file_name": "drawing.jpg"}, {"default": "drawn"}, ctx)
+    assert ctx.warnings == ['the image is png, though "drawing.jpg" is named as jpeg']
+
+
+async def test_without_an_image_the_text_is_written_and_that_is_said(tmp_path):
+    ctx = context(tmp_path)
+    await run(endpoint, {"save_to_file": True, "file_name": "drawing.jpg"}, {"default": "drawn"}, ctx)
+    assert (tmp_path / "drawing.jpg").read_text() == "drawn"
+    assert "made no image" in ctx.warnings[0]
