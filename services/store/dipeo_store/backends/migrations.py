@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,20 @@ def load(folder: Path) -> list[Migration]:
         version, _, name = path.stem.partition("_")
         found.append(Migration(int(version), name, path.read_text()))
     return found
+
+
+def require_ours(file: Path) -> None:
+    """Before anything is changed in it: a file with tables that no store made is left alone. Raises Unusable."""
+    if not file.exists():
+        return
+    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True)) as db:
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if tables and "schema_migrations" not in tables:
+        whose = "the original DiPeO, whose runs are not imported" if tables >= _OF_THE_ORIGINAL else "another program"
+        raise Unusable(f"{file} is a database of {whose}; it was left as it is: choose another file")
+
+
+_OF_THE_ORIGINAL = {"executions", "transitions"}
 
 
 def migrate_sqlite(db: sqlite3.Connection, migrations: list[Migration], *, file: Path, now_us: int) -> None:

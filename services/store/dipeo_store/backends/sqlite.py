@@ -56,7 +56,16 @@ async def open_sqlite(
 
     Raises Unusable, naming the file and what would help.
     """
-    with _owned(file), _connected(file) as writer, _connected(file) as checkpointer:
+    with _owned(file):
+        with translated(file):
+            migrations.require_ours(file)
+        async with _opened(file, publish=publish, clock=clock, hand_over=hand_over) as backend:
+            yield backend
+
+
+@asynccontextmanager
+async def _opened(file: Path, *, publish: Publish, clock: Clock, hand_over: HandOver) -> AsyncIterator["SqliteBackend"]:
+    with _connected(file) as writer, _connected(file) as checkpointer:
         with translated(file):
             migrations.migrate_sqlite(writer, migrations.load(migrations.SQL / "sqlite"), file=file, now_us=clock())
             lose = partial(sqlite_inbox.lose_all_sessions, hand_over=hand_over)
