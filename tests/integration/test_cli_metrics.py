@@ -83,6 +83,18 @@ def test_a_run_in_progress_and_one_with_a_sub_diagram(house: Project) -> None:
     assert "/" in found["critical_path"][2]["node_id"]
 
 
+def test_store_case_25_the_latest_run_of_a_diagram_is_one_of_its_own(house: Project) -> None:
+    house("run", "ok", check=0)
+    own = house("metrics", "--diagram", "ok", "--json").json["execution_id"]
+    batch = "batch: true, batch_input_key: items, passInputData: true"
+    house.write("outer.light.yaml", OUTER)
+    house.write("many.light.yaml", OUTER.replace("passInputData: true", batch))
+    house("run", "outer", check=0)
+    house("run", "many", "-i", "items:=[1, 2]", check=0)
+    assert house("metrics", "--diagram", "ok", "--json").json["execution_id"] == own
+    assert house("metrics", "--latest", "--json").json["execution_id"] != own
+
+
 def test_history_and_comparison(house: Project) -> None:
     first, second = (house("run", "ok", "--json").json["session_id"] for _ in range(2))
     history = house("metrics", "--diagram", "ok", "--history", "-n", "2")

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import itertools
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import asyncpg
 import postgres
 
 from dipeo_kit import ids, rpc
@@ -252,6 +254,21 @@ class Store(Client):
         self.clock.ahead_s = ahead_s
         if self.settings.is_postgres:
             await postgres.move_clock(self.settings.url, ahead_s)
+
+    async def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a person could do to the database by hand."""
+        if self.settings.is_postgres:
+            connection = await asyncpg.connect(self.settings.url)
+            try:
+                return [tuple(row) for row in await connection.fetch(statement)]
+            finally:
+                await connection.close()
+        with contextlib.closing(sqlite3.connect(self.settings.file, isolation_level=None)) as db:
+            return db.execute(statement).fetchall()
+
+    def literal(self, data: bytes) -> str:
+        """Those bytes in SQL."""
+        return f"'\\x{data.hex()}'::bytea" if self.settings.is_postgres else f"x'{data.hex()}'"
 
     def session(self, executor: str = "test") -> Session:
         return Session(self, executor)

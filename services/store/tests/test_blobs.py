@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import sqlite3
 
 import pytest
 from store_client import PATIENCE_S, Store, completed, event, started
@@ -55,36 +54,34 @@ async def _two(store: Store, execution_id: str, seq: int):
         return
 
 
-async def test_case_16_the_same_value_is_kept_once_and_payloads_stay_small(sqlite_store: Store):
-    async with sqlite_store.session() as session:
-        works = [await _with_large_outputs(sqlite_store, session, "a", "b", "c") for _ in range(2)]
-        await sqlite_store.append(works[0], event("execution_completed", result_json=LARGE))
-    await sqlite_store.stop_serving()
-    db = sqlite3.connect(sqlite_store.settings.file)
-    assert db.execute("SELECT count(*), sum(size) FROM blobs").fetchone() == (1, len(LARGE))
-    assert db.execute("SELECT sum(length(data)) FROM blob_chunks").fetchone() == (len(LARGE),)
-    assert db.execute("SELECT max(length(payload)) FROM transitions").fetchone()[0] < 1000
-    assert db.execute("SELECT count(*) FROM blob_refs").fetchone() == (2,)
-    db.close()
+async def test_case_16_the_same_value_is_kept_once_and_payloads_stay_small(store: Store):
+    async with store.session() as session:
+        works = [await _with_large_outputs(store, session, "a", "b", "c") for _ in range(2)]
+        await store.append(works[0], event("execution_completed", result_json=LARGE))
+    await store.stop_serving()
+    assert await store.sql("SELECT count(*), sum(size) FROM blobs") == [(1, len(LARGE))]
+    assert await store.sql("SELECT sum(length(data)) FROM blob_chunks") == [(len(LARGE),)]
+    assert (await store.sql("SELECT max(length(payload)) FROM transitions"))[0][0] < 1000
+    assert await store.sql("SELECT count(*) FROM blob_refs") == [(2,)]
 
 
-@pytest.mark.parametrize("damage", ["UPDATE blob_chunks SET data = x'00' WHERE number = 1", "DELETE FROM blob_chunks"])
-async def test_case_16_a_damaged_value_is_data_loss_and_harms_nothing_else(sqlite_store: Store, damage: str):
-    async with sqlite_store.session() as session:
-        work = await _with_large_outputs(sqlite_store, session, "a")
-        other = await sqlite_store.running(session)
-    await sqlite_store.stop()
-    db = sqlite3.connect(sqlite_store.settings.file)
-    db.execute(damage)
-    db.commit()
-    db.close()
-    await sqlite_store.start()
+DAMAGE = {"changed": "UPDATE blob_chunks SET data = {zero} WHERE number = 1", "gone": "DELETE FROM blob_chunks"}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_case_16_a_damaged_value_is_data_loss_and_harms_nothing_else(store: Store, damage: str):
+    async with store.session() as session:
+        work = await _with_large_outputs(store, session, "a")
+        other = await store.running(session)
+    await store.stop()
+    await store.sql(DAMAGE[damage].format(zero=store.literal(b"\0")))
+    await store.start()
     with pytest.raises(DataLoss, match="damaged"):
-        await sqlite_store.journal(work.execution_id)
+        await store.journal(work.execution_id)
     with pytest.raises(DataLoss):
-        await _get_blob(sqlite_store, _hash(LARGE))
-    assert len(await sqlite_store.journal(other.execution_id)) == 2
-    assert (await sqlite_store.get(work.execution_id)).node_runs[0].output_blob == _hash(LARGE)
+        await _get_blob(store, _hash(LARGE))
+    assert len(await store.journal(other.execution_id)) == 2
+    assert (await store.get(work.execution_id)).node_runs[0].output_blob == _hash(LARGE)
 
 
 async def test_values_just_above_the_limit_show_in_node_runs_and_large_ones_only_their_size(store: Store):

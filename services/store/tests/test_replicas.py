@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 
+import asyncpg
 import postgres
 import pytest
 from store_client import Client, Clock, Session, Store, append_of, completed, event, started
@@ -112,6 +115,43 @@ async def test_case_13_readers_miss_nothing_when_listeners_are_killed(settings: 
         await a.append(work, event("execution_completed"))
         async with asyncio.timeout(5):
             assert await reading == list(range(1, work.head_seq + 1))
+
+
+@pytest.mark.skipif("DIPEO_TEST_POSTGRES" in os.environ, reason="processes of another server cannot be frozen")
+async def test_case_13_readers_miss_nothing_while_listeners_are_frozen_and_others_take_their_place(
+    settings: Settings, monkeypatch
+):
+    monkeypatch.setattr("dipeo_store.backends.postgres_news.PING_S", 0.3)
+    monkeypatch.setattr("dipeo_store.backends.postgres_news.PING_TIMEOUT_S", 0.3)
+    async with two_stores(settings) as (a, b), a.session() as session, session.living(0):
+        work = await a.running(session)
+        frozen = await _listeners(settings, 2)
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            reading = asyncio.create_task(_seqs(b.watch(work.execution_id)))
+            await _write_on_both((a, a), work, 10)
+            async with asyncio.timeout(5):
+                assert await reading == list(range(1, work.head_seq + 1))
+                assert await _listeners(settings, 2, besides=frozen)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+
+
+async def _listeners(settings: Settings, number: int, *, besides: Collection[int] = ()) -> list[int]:
+    """The database's processes behind the connections that listen, as soon as there are so many."""
+    sql = """
+        SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> ALL ($1::int[])
+          AND (query LIKE 'LISTEN%' OR query = 'SELECT 1')"""
+    db = await asyncpg.connect(settings.url)
+    try:
+        async with asyncio.timeout(5):
+            while len(found := [row[0] for row in await db.fetch(sql, list(besides))]) < number:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return found
+    finally:
+        await db.close()
 
 
 async def test_case_4_four_claimers_at_two_stores_share_400_executions(stores: Stores):

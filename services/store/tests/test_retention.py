@@ -1,11 +1,9 @@
 """What goes after a while and what stays; deadlines the store enforces (spec/store.md §16.6, §16.8, §20)."""
 
 import asyncio
-import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-import asyncpg
 import pytest
 from store_client import PATIENCE_S, Session, Store, completed, event, started
 
@@ -45,17 +43,7 @@ async def _ended(store: Store, session: Session, output: bytes = LARGE, **fields
 async def _rows(store: Store, tables: Iterable[str]) -> dict[str, int]:
     """How many rows there are; the database is read directly."""
     sql = " UNION ALL ".join(f"SELECT '{table}', count(*) FROM {table}" for table in tables)
-    if store.settings.is_postgres:
-        connection = await asyncpg.connect(store.settings.url)
-        try:
-            return dict(map(tuple, await connection.fetch(sql)))
-        finally:
-            await connection.close()
-    db = sqlite3.connect(store.settings.file)
-    try:
-        return dict(db.execute(sql).fetchall())
-    finally:
-        db.close()
+    return dict(await store.sql(sql))
 
 
 async def test_case_26_what_ended_long_ago_goes_with_all_that_is_its_own(store: Store):

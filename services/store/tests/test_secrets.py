@@ -1,7 +1,5 @@
 """Keys of other services: sealed at rest, revealed to executors only (spec/store.md §15.6, §20 case 29)."""
 
-import sqlite3
-
 import pytest
 from pydantic import SecretStr
 from store_client import Store
@@ -145,18 +143,35 @@ async def test_case_29_a_wrong_master_key_is_said(store: Store):
 
 
 @pytest.mark.parametrize("column", ["ciphertext", "service", "secret_id"])
-async def test_case_29_a_tampered_key_is_refused(sqlite_store: Store, column: str):
-    await _put(sqlite_store)
-    await sqlite_store.stop()
-    db = sqlite3.connect(sqlite_store.settings.file)
-    (value,) = db.execute(f"SELECT {column} FROM secrets").fetchone()
-    changed = value[:20] + bytes([value[20] ^ 1]) + value[21:] if column == "ciphertext" else f"{value}x"
-    db.execute(f"UPDATE secrets SET {column} = ?", (changed,))
-    db.commit()
-    db.close()
-    await sqlite_store.start()
+async def test_case_29_a_tampered_key_is_refused(store: Store, column: str):
+    await _put(store)
+    await store.stop()
+    ((value,),) = await store.sql(f"SELECT {column} FROM secrets")
+    changed = f"'{value}x'"
+    if column == "ciphertext":
+        changed = store.literal(value[:20] + bytes([value[20] ^ 1]) + value[21:])
+    await store.sql(f"UPDATE secrets SET {column} = {changed}")
+    await store.start()
     with pytest.raises(DataLoss, match="changed in the database"):
-        await _reveal(sqlite_store, "work")
+        await _reveal(store, "work")
+
+
+async def test_case_29_no_table_and_no_list_holds_a_key_in_the_clear(store: Store):
+    put = await _put(store)
+    assert await _reveal(store, "work") == KEY
+    tables = [name for (name,) in await store.sql(TABLES[store.settings.is_postgres])]
+    assert "secrets" in tables
+    kept = "".join([repr(await store.sql(f"SELECT * FROM {table}")) for table in tables])
+    said = f"{put} {await _list(store)}"
+    assert "work" in kept and "work" in said
+    for text in (KEY, KEY[4:20]):
+        assert text not in kept and text.encode().hex() not in kept and text not in said
+
+
+TABLES = {
+    False: "SELECT name FROM sqlite_schema WHERE type = 'table'",
+    True: "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
+}
 
 
 def test_the_master_key_may_stand_in_a_file(tmp_path, monkeypatch):

@@ -8,10 +8,11 @@ from store_client import Session, Store, completed, event, started
 from dipeo_kit import rpc
 from dipeo_kit.errors import BadInput, Conflict
 from dipeo_protos.store.v1 import store_pb2 as pb
+from dipeo_store import admin
 
 
 async def test_case_4_each_execution_is_claimed_once_with_one_fence_more(store: Store):
-    wanted = {(await store.create()).execution.execution_id for _ in range(100)}
+    wanted = {(await store.create()).execution.execution_id for _ in range(400)}
     claimed: list[pb.Work] = []
 
     async def take(session: Session) -> None:
@@ -185,6 +186,28 @@ async def test_after_a_restart_of_the_store_work_is_given_at_once_as_recovery(sq
         taken = {each.execution_id: each for each in (await session.work(), await session.work())}
         assert taken[work.execution_id].recovery and taken[work.execution_id].fence > work.fence
         assert not taken[queued.execution.execution_id].recovery
+
+
+async def test_case_30_clocks_that_jump_break_neither_order_nor_leases(store: Store):
+    async with store.session() as one, store.session() as two:
+        held = await store.running(one)
+        for number, ahead_s in enumerate((3600, -3600, 3600, 0)):  # those of executors
+            batch = (started(f"n{number}"), completed(f"n{number}"))
+            for each in batch:
+                each.at.seconds += ahead_s
+            assert not (await store.append(held, *batch)).reason
+        await store.move_clock(3600)  # that of the store, forth and back
+        waiting = [(await store.create()).execution.execution_id]
+        await store.move_clock(-3600)
+        waiting.append((await store.create()).execution.execution_id)
+        await one.release(held)
+        await two.free(3)
+        taken = [(await two.work()).execution_id for _ in range(3)]
+        assert [each for each in taken if each in waiting] == waiting and held.execution_id in taken
+        assert [each.seq for each in await store.journal(held.execution_id)] == list(range(1, held.head_seq + 1))
+        runs = (await store.get(held.execution_id)).node_runs
+        assert [run.node_id for run in runs] == ["n0", "n1", "n2", "n3"]
+    assert await admin.run("verify", store.settings, "") == 0
 
 
 async def test_a_session_must_begin_with_open(store: Store):

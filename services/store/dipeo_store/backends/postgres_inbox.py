@@ -10,7 +10,7 @@ from dipeo_store import errors, forks
 from dipeo_store.backends import postgres_reads as reads
 from dipeo_store.backends import postgres_sessions as sessions
 from dipeo_store.backends.postgres_writes import Transaction
-from dipeo_store.backends.rows import INTERACTION
+from dipeo_store.backends.rows import AT_ONCE, INTERACTION
 from dipeo_store.journal import answers_anew, changes_control
 from dipeo_store.model import (
     TERMINAL,
@@ -75,7 +75,7 @@ async def create(tx: Transaction, new: NewExecution) -> Created:
         event.at,
         event.payload,
     )
-    await tx.db.execute("INSERT INTO work (execution, not_before) VALUES ($1, now_us())", run)
+    await tx.db.execute("INSERT INTO work (execution, not_before) VALUES ($1, $2)", run, AT_ONCE)
     tx.published.append(Published(new.execution_id, (event,)))
     if taken:
         tx.journal(await tx.head(new.execution_id), taken, fence=0)

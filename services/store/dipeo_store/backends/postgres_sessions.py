@@ -9,6 +9,7 @@ from typing import Any
 from dipeo_store import errors
 from dipeo_store.backends import postgres_reads as reads
 from dipeo_store.backends.postgres_writes import Transaction
+from dipeo_store.backends.rows import AT_ONCE
 from dipeo_store.journal import HandOver
 from dipeo_store.model import Signal, Work
 
@@ -167,7 +168,8 @@ async def _give_back(tx: Transaction, execution_ids: list[str], hand_over: HandO
         for _, run, _, before, progressed in rows
     }
     await tx.db.execute(
-        "UPDATE work SET session = NULL, fence = fence + 1, losses = new.losses, not_before = now_us() + new.wait"
+        "UPDATE work SET session = NULL, fence = fence + 1, losses = new.losses,"
+        f" not_before = CASE new.wait WHEN 0 THEN {AT_ONCE} ELSE now_us() + new.wait END"
         " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS new (execution, losses, wait)"
         " WHERE work.execution = new.execution",
         list(losses),

@@ -6,6 +6,8 @@ from typing import Any
 from dipeo_store.model import Execution, NodeRun, Usage
 from dipeo_store.payload import json_bytes, load
 
+AT_ONCE = 0  # work.not_before of what need not wait: with the time of now, a clock set back would make it wait
+
 # variables and options are read from event 1: a copy in executions would be rewritten with every append
 EXECUTION = """
 SELECT e.id, e.execution_id, e.status, e.diagram_id, e.diagram_name, e.source_hash, created.payload, e.origin,

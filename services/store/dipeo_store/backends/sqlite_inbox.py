@@ -7,7 +7,7 @@ from dipeo_kit import ids
 from dipeo_kit.errors import AlreadyExists, BadInput
 from dipeo_store import errors, forks
 from dipeo_store.backends import sqlite_reads as reads
-from dipeo_store.backends.rows import INTERACTION
+from dipeo_store.backends.rows import AT_ONCE, INTERACTION
 from dipeo_store.backends.sqlite_writes import Transaction
 from dipeo_store.journal import HandOver, answers_anew, changes_control
 from dipeo_store.model import (
@@ -60,7 +60,7 @@ def create(tx: Transaction, new: NewExecution) -> Created:
         "INSERT INTO transitions (execution, seq, event_id, type, fence, at, payload) VALUES (?, 1, ?, ?, 0, ?, ?)",
         (run, event.event_id, event.type, event.at, event.payload),
     )
-    tx.db.execute("INSERT INTO work (execution, not_before) VALUES (?, ?)", (run, tx.now))
+    tx.db.execute("INSERT INTO work (execution, not_before) VALUES (?, ?)", (run, AT_ONCE))
     tx.published.append(Published(new.execution_id, (event,)))
     if taken:
         tx.journal(tx.head(new.execution_id), taken, fence=0)
@@ -192,7 +192,7 @@ def _give_back(tx: Transaction, run: int, hand_over: HandOver | None, *, wait: b
         wait_us = hand_over.wait_us(losses) if wait else 0
     tx.db.execute(
         "UPDATE work SET session = NULL, fence = fence + 1, losses = ?, not_before = ? WHERE execution = ?",
-        (losses, tx.now + wait_us, run),
+        (losses, tx.now + wait_us if wait_us else AT_ONCE, run),
     )
     if hand_over and (end := hand_over.exhausted(losses)):
         tx.journal_own(execution_id, ("execution.failed", end))
