@@ -32,7 +32,7 @@ run: setup  ## run an example end to end, offline
 test: setup  ## run every test but the nightly ones
 	$(BIN)/pytest -m "not nightly"
 
-lint: setup  ## formatting, style, types, import walls, fresh stubs
+lint: setup  ## formatting, style, types, import walls, fresh stubs, contracts kept
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
@@ -43,7 +43,7 @@ format: setup  ## fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-protos: setup  ## generate the gRPC stubs
+protos: setup  ## generate the gRPC stubs; refuses what breaks protos/contract.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 
 nightly: setup  ## the long tests

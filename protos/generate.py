@@ -1,23 +1,30 @@
-"""Generate the committed stubs from the .proto files: `make protos`. With --check, only say whether they are fresh."""
+"""Generate what is committed beside the .proto files, stubs and contract.txt: `make protos`.
+
+With --check, only say whether both are fresh. Neither goes on over a change that breaks what was promised (contract.py).
+"""
 
 import filecmp
 import sys
 import tempfile
 from pathlib import Path
 
+import contract
 import grpc_tools
 from grpc_tools import protoc
 
 HERE = Path(__file__).parent
 
 
+def sources() -> list[str]:
+    return sorted(str(path.relative_to(HERE)) for path in HERE.glob("dipeo_protos/**/*.proto"))
+
+
 def generate(target: Path) -> None:
     """Write every stub below `target`. Raises RuntimeError naming what protoc refused."""
-    protos = sorted(str(path.relative_to(HERE)) for path in HERE.glob("dipeo_protos/**/*.proto"))
     well_known = Path(grpc_tools.__file__).parent / "_proto"
     # --pyi_out and --mypy_out write the same file; only the former is used (with mypy_grpc for the services)
     outputs = [f"--{kind}={target}" for kind in ("python_out", "pyi_out", "grpc_python_out", "mypy_grpc_out")]
-    if protoc.main(["protoc", f"-I{HERE}", f"-I{well_known}", *outputs, *protos]):
+    if protoc.main(["protoc", f"-I{HERE}", f"-I{well_known}", *outputs, *sources()]):
         raise RuntimeError("protoc refused the .proto files; see its words above")
     for stub in target.glob("dipeo_protos/**/*_pb2_grpc.py"):
         if "class " not in stub.read_text():  # a file without services yields an empty stub
@@ -45,5 +52,20 @@ def check() -> int:
     return bool(stale)
 
 
+def main(*, only_check: bool) -> int:
+    """0 when all is well, else 1, saying why."""
+    promised, found = contract.read(), contract.facts(HERE, sources())
+    if broken := contract.broken(promised, found):
+        print("a release that still runs would not understand:", *broken, sep="\n  ", file=sys.stderr)
+        return 1
+    if not only_check:
+        contract.write(found)
+        generate(HERE)
+        return 0
+    if found != promised:
+        print("stale: protos/contract.txt; run `make protos`", file=sys.stderr)
+    return check() or int(found != promised)
+
+
 if __name__ == "__main__":
-    sys.exit(check() if "--check" in sys.argv else generate(HERE))
+    sys.exit(main(only_check="--check" in sys.argv))
