@@ -1,6 +1,6 @@
 """Generate what is committed beside the .proto files, stubs and contract.txt: `make protos`.
 
-With --check, only say whether both are fresh. Neither goes on over a change that breaks what was promised (contract.py).
+With --check, only say whether both are fresh. Neither goes on over a change that breaks a promise (contract.py).
 """
 
 import filecmp

@@ -33,7 +33,7 @@ SERVICE_NAME = "dipeo.executor.v1.ExecutorService"
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[str]:
     """The executor service; yields the address it listens on. Code workers start first: they must not inherit gRPC."""
-    rpc.use_secret(settings.grpc_secret_file)
+    settings.identify()
     workspaces = Workspaces(settings.workspaces, keep_days=settings.workspace_days) if settings.remote else None
     base = workspaces.nothing if workspaces else settings.base_dir.resolve()
     async with AsyncExitStack() as stack:
@@ -86,18 +86,18 @@ async def _cancelled(task: "asyncio.Task[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _main() -> None:
-    settings = Settings.load()
-    logs.configure(settings.log_level, service="executor")
+async def _serve_until_stopped(settings: Settings) -> None:
     async with running(settings) as address:
         logs.get(__name__).info("executor.ready", address=address)
         await process.wait_for_stop()
 
 
 def main() -> None:
+    settings = Settings.load()
+    logs.configure(settings.log_level, service="executor")
     try:
         with telemetry.exporting("dipeo-executor"):
-            asyncio.run(_main())
+            asyncio.run(_serve_until_stopped(settings))
     except DipeoError as error:
         raise SystemExit(f"error: {error}") from None
 

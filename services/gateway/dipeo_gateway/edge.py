@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dipeo_gateway import observed
 from dipeo_gateway.context import Activity
-from dipeo_kit import errors, ids, telemetry
+from dipeo_kit import errors, http_spans, ids, telemetry
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 OPEN_PATHS = frozenset({"/health", "/ready"})
@@ -78,7 +78,7 @@ class Edge:
             if not self._rules.host_allowed(headers.get("host", "")):
                 await _refuse(403, errors.Forbidden("this host name is not served here"), scope, receive, send)
             else:
-                with observed.request(scope, _with_request_id(send, request_id)) as sent:
+                with http_spans.request(scope, _with_request_id(send, request_id), observed.ROUTES) as sent:
                     await self._app(scope, receive, sent)
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,7 +15,7 @@ import uvicorn
 from dipeo_gateway import app, backend, edge
 from dipeo_gateway.context import Activity
 from dipeo_gateway.settings import Settings
-from dipeo_kit import errors, logs, process, rpc, telemetry
+from dipeo_kit import errors, logs, process, telemetry
 
 log = logs.get(__name__)
 
@@ -31,7 +31,7 @@ class Running:
 @asynccontextmanager
 async def running(settings: Settings, *, listen_socket: socket.socket | None = None) -> AsyncIterator[Running]:
     """The gateway, inside the caller's event loop. Raises BadInput: unsafe settings; Unavailable: the port is taken."""
-    rpc.use_secret(settings.grpc_secret_file)
+    settings.identify()
     token = _token(settings)
     listener = listen_socket or _listen(settings.listen)
     try:

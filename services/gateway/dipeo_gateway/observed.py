@@ -1,15 +1,11 @@
-"""What the gateway tells about itself: a span and a duration per request, and /metrics for Prometheus."""
+"""What the gateway tells about itself: its spans called after their operations, and /metrics for Prometheus."""
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from graphql import FieldNode, OperationDefinitionNode
 from opentelemetry import metrics, trace
-from opentelemetry.trace import SpanKind, StatusCode
-from starlette.types import Message, Scope, Send
 from strawberry.extensions import SchemaExtension
 
 from dipeo_kit import semconv, telemetry
@@ -17,34 +13,9 @@ from dipeo_kit import semconv, telemetry
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-ROUTES = frozenset({"/graphql", "/metrics"})  # /health and /ready are asked too often to be traced
-_durations = telemetry.duration(semconv.HTTP_DURATION, "HTTP requests answered")
+# /health and /ready are asked too often to be traced
+ROUTES = frozenset({("GET", "/graphql"), ("POST", "/graphql"), ("GET", "/metrics")})
 subscriptions = telemetry.level(semconv.SUBSCRIPTIONS, "{subscription}", "Clients that follow an execution")
-
-
-@contextmanager
-def request(scope: Scope, send: Send) -> Iterator[Send]:
-    """Around one request; use the `send` it gives. Sockets have no span: they live as long as their client."""
-    if scope["type"] != "http" or scope["path"] not in ROUTES:
-        yield send
-        return
-    status, started = 0, time.perf_counter()
-    attributes = {semconv.HTTP_METHOD: scope["method"], semconv.HTTP_ROUTE: scope["path"]}
-    with telemetry.span(f"{scope['method']} {scope['path']}", attributes, kind=SpanKind.SERVER) as span:
-
-        async def sent(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            yield sent
-        finally:
-            span.set_attribute(semconv.HTTP_STATUS, status)
-            if status >= 500:
-                span.set_status(StatusCode.ERROR)
-            _durations.record(time.perf_counter() - started, attributes | {semconv.HTTP_STATUS: status})
 
 
 class NamedSpans(SchemaExtension):

@@ -71,6 +71,7 @@ class Context:
     def __init__(self, metadata: Any) -> None:
         self._metadata = tuple(metadata or ())
         self._callbacks: list[Callable[[Context], None]] = []
+        self.write: Callable[[Any], Awaitable[None]]  # of streaming calls
 
     async def around(self, work: Awaitable[Any]) -> Any:
         """Do the work of the call, then what was to be done at its end."""
@@ -99,12 +100,13 @@ class Context:
 class Stream:
     """A streaming call: write, read, iterate, cancel. The servicer runs in a task of its own."""
 
-    def __init__(self, context: Context, serve: Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]) -> None:
+    def __init__(self, context: Context, serve: Callable[[AsyncIterator[Any], Context], Awaitable[None]]) -> None:
         self._requests: asyncio.Queue[Any] = asyncio.Queue(QUEUE)
         self._responses: asyncio.Queue[Any] = asyncio.Queue()
         self._room = asyncio.Semaphore(QUEUE)  # not the queue's own limit: the end of the call always fits
         self._failed: aio.AioRpcError | None = None
         self._ended = False
+        context.write = self._send
         self._task = asyncio.create_task(context.around(self._serve(serve(self._received(), context))))
 
     async def write(self, request: Any) -> None:
@@ -135,11 +137,13 @@ class Stream:
     def cancel(self) -> bool:
         return self._task.cancel()
 
-    async def _serve(self, responses: AsyncIterator[Any]) -> None:
+    async def _send(self, response: Any) -> None:
+        await self._room.acquire()
+        self._responses.put_nowait(response)
+
+    async def _serve(self, work: Awaitable[None]) -> None:
         try:
-            async for response in responses:
-                await self._room.acquire()
-                self._responses.put_nowait(response)
+            await work
         except aio.AioRpcError as error:
             self._failed = error
         except asyncio.CancelledError:

@@ -4,12 +4,11 @@ Servers turn DipeoError into a status with google.rpc.ErrorInfo.reason; clients 
 """
 
 import asyncio
-import hmac
 import ipaddress
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,7 +21,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from opentelemetry.trace import SpanKind
 
-from dipeo_kit import errors, ids, inprocess, logs, semconv, telemetry
+from dipeo_kit import client_spans, errors, identity, ids, inprocess, logs, semconv, skew, telemetry
 
 log = logs.get(__name__)
 _durations = telemetry.duration(semconv.RPC_DURATION, "Unary calls answered by this service")
@@ -50,29 +49,10 @@ SERVER_OPTIONS: tuple[tuple[str, int | str], ...] = (
 )
 INPROCESS = "inprocess:"
 _REQUEST_ID = "x-request-id"
-_AUTHORIZATION = "authorization"
-_secret = ""  # what every call of this process says and every server of it asks for; "" = nothing
 _served: dict[str, dict[str, Any]] = {}  # address -> method path -> handler, of the servers of this process
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-
-
-def use_secret(file: Path | None) -> None:
-    """From now on servers of this process refuse calls without the secret in `file`, and our own calls carry it.
-
-    None changes nothing. Health is open to everybody. Raises BadInput when the file holds nothing.
-    """
-    global _secret
-    if file is None:
-        return
-    try:
-        found = file.read_text().strip()
-    except OSError as error:
-        raise errors.BadInput(f"DIPEO_GRPC_SECRET_FILE {file}: {error.strerror}") from error
-    if not found:
-        raise errors.BadInput(f"DIPEO_GRPC_SECRET_FILE {file} is empty; it should hold the secret of this house")
-    _secret = found
 
 
 # --- server ----------------------------------------------------------------------------------------------------------
@@ -86,27 +66,37 @@ class _Edge(aio.ServerInterceptor):
         continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]]",
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        handler = await continuation(handler_call_details)
-        if handler is None or handler_call_details.method.startswith("/grpc."):
+        handler, method = await continuation(handler_call_details), handler_call_details.method
+        if method.startswith("/grpc."):
             return handler
-        return _wrapped(handler, handler_call_details.method)
+        return _unknown(method) if handler is None else _wrapped(handler, method)
+
+
+def _unknown(method: str) -> Any:
+    """Answers a call of a method that a later release has; gRPC's own answer does not say who is too old."""
+
+    async def refuse(_: object, context: aio.ServicerContext[Any, Any]) -> None:
+        async with _call(method, context):
+            raise skew.OlderRelease(method, method.rpartition("/")[2])
+
+    return grpc.stream_stream_rpc_method_handler(refuse)  # waits for no request, so that every kind of call is answered
 
 
 def _wrapped(handler: Any, method: str) -> Any:
     async def unary(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
         async with _call(method, context, measured=True):
+            skew.understood(method, request)
             async with asyncio.timeout(None if context.time_remaining() else DEFAULT_DEADLINE_S):
                 return await handler.unary_unary(request, context)
 
-    async def unary_stream(request: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+    async def unary_stream(request: Any, context: aio.ServicerContext[Any, Any]) -> None:
         async with _call(method, context):
-            async for response in handler.unary_stream(request, context):
-                yield response
+            skew.understood(method, request)
+            await _send(handler.unary_stream(request, context), context)
 
-    async def stream_stream(requests: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+    async def stream_stream(requests: Any, context: aio.ServicerContext[Any, Any]) -> None:
         async with _call(method, context, spanned=False):  # stays open as long as its client lives
-            async for response in handler.stream_stream(requests, context):
-                yield response
+            await _send(handler.stream_stream(requests, context), context)
 
     codec = {"request_deserializer": handler.request_deserializer, "response_serializer": handler.response_serializer}
     if handler.unary_unary:
@@ -118,6 +108,15 @@ def _wrapped(handler: Any, method: str) -> Any:
     raise TypeError(f"{method}: client streaming with one answer is not used in this house")
 
 
+async def _send(responses: AsyncGenerator[Any, None], context: aio.ServicerContext[Any, Any]) -> None:
+    """Written, not yielded: a generator that gRPC leaves behind is closed by another task, and what `_call` put into
+    this task's context (trace, request id) cannot be taken back there.
+    """
+    async with aclosing(responses):
+        async for response in responses:
+            await context.write(response)
+
+
 @asynccontextmanager
 async def _call(
     method: str, context: aio.ServicerContext[Any, Any], *, spanned: bool = True, measured: bool = False
@@ -127,7 +126,7 @@ async def _call(
     request_id = metadata.get(_REQUEST_ID) or ids.new_hex()
     with structlog.contextvars.bound_contextvars(request_id=request_id), telemetry.remote_parent(metadata):
         try:
-            if not _admitted(metadata):
+            if not identity.admitted(metadata):
                 raise errors.Unauthenticated("the secret of this house is needed")
             with _server_span(name) if spanned else nullcontext():
                 yield
@@ -154,11 +153,6 @@ async def _call(
 
 def _server_span(name: str) -> AbstractContextManager[object]:
     return telemetry.span(name, {semconv.RPC_SYSTEM: "grpc", semconv.RPC_METHOD: name}, kind=SpanKind.SERVER)
-
-
-def _admitted(metadata: dict[str, str]) -> bool:
-    given = metadata.get(_AUTHORIZATION, "").removeprefix("Bearer ")
-    return not _secret or hmac.compare_digest(given.encode(), _secret.encode())
 
 
 def _status(error: errors.DipeoError) -> status_pb2.Status:
@@ -193,8 +187,9 @@ async def serve(
         from grpc_reflection.v1alpha import reflection
 
         reflection.enable_server_reflection([*service_names, reflection.SERVICE_NAME], server)
+    ours = identity.certificates_at(address)
     try:
-        port = server.add_insecure_port(address)
+        port = server.add_secure_port(address, ours.of_server()) if ours else server.add_insecure_port(address)
     except RuntimeError as error:
         raise errors.Unavailable(f"cannot listen on {address}: {error}") from error
     await server.start()
@@ -233,8 +228,18 @@ async def open_channel(address: str) -> AsyncIterator[aio.Channel]:
         return
     if address.startswith("unix:"):
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    async with aio.insecure_channel(_target(address), options=CHANNEL_OPTIONS) as channel:
+    async with _channel(address) as channel:
         yield channel
+
+
+def _channel(address: str) -> aio.Channel:
+    ours = identity.certificates_at(address)
+    interceptors = [client_spans.Spans()] if telemetry.configured() else []
+    if ours is None:
+        return aio.insecure_channel(_target(address), options=CHANNEL_OPTIONS, interceptors=interceptors)
+    if "," in address:
+        raise errors.BadInput(f'"{address}": no certificate is for a list; give one name that has several addresses')
+    return aio.secure_channel(address, ours.of_client(), options=CHANNEL_OPTIONS, interceptors=interceptors)
 
 
 def _target(address: str) -> str:
@@ -256,8 +261,7 @@ def _target(address: str) -> str:
 def metadata() -> tuple[tuple[str, str], ...]:
     """Request id, trace context of the current task and the secret of this house, for an outgoing call."""
     request_id = structlog.contextvars.get_contextvars().get("request_id") or ids.new_hex()
-    secret = ((_AUTHORIZATION, f"Bearer {_secret}"),) if _secret else ()
-    return ((_REQUEST_ID, request_id), *secret, *telemetry.outgoing().items())
+    return ((_REQUEST_ID, request_id), *identity.credentials(), *telemetry.outgoing().items())
 
 
 async def call(
@@ -285,4 +289,5 @@ def error_of(error: aio.AioRpcError) -> errors.DipeoError:
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info):
             reason = info.reason
-    return errors.from_status(error.code().name, error.details() or error.code().name, reason)
+    said = identity.explained(error.details() or error.code().name)
+    return errors.from_status(error.code().name, said, reason)

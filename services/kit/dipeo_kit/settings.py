@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+from dipeo_kit import identity
+
 SECRETS = Path("/run/secrets")  # where containers find files named like variables: dipeo_gateway_token
 
 
@@ -44,8 +46,18 @@ class ServiceSettings(BaseSettings):
     # holds what services say to each other and ask of each other; None = nobody is asked
     grpc_secret_file: Path | None = Field(default=None, validation_alias="DIPEO_GRPC_SECRET_FILE")
 
+    # certificates services show each other; all three or none
+    grpc_ca_file: Path | None = Field(default=None, validation_alias="DIPEO_GRPC_CA_FILE")
+    grpc_cert_file: Path | None = Field(default=None, validation_alias="DIPEO_GRPC_CERT_FILE")
+    grpc_key_file: Path | None = Field(default=None, validation_alias="DIPEO_GRPC_KEY_FILE")
+
     def __init__(self, **given: Any) -> None:
         super().__init__(_secrets_dir=SECRETS if SECRETS.is_dir() else None, **given)
+
+    def identify(self) -> None:
+        """Say and ask between services what is configured. Raises BadInput, naming the variable."""
+        identity.use_secret(self.grpc_secret_file)
+        identity.use_certificates(self.grpc_ca_file, self.grpc_cert_file, self.grpc_key_file)
 
     @classmethod
     def load(cls) -> Self:

@@ -18,13 +18,18 @@ ENDPOINT_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 
+def configured() -> bool:
+    """Whether `exporting` does anything here."""
+    return bool(os.environ.get(ENDPOINT_VARIABLE)) and os.environ.get("OTEL_SDK_DISABLED", "").lower() != "true"
+
+
 @contextmanager
 def exporting(service: str) -> Iterator[None]:
     """Send traces, metrics and logs of this process over OTLP while the block runs.
 
     Does nothing, and imports nothing, unless OTEL_EXPORTER_OTLP_ENDPOINT is set; OTEL_* variables steer the rest.
     """
-    if not os.environ.get(ENDPOINT_VARIABLE) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    if not configured():
         yield
         return
     from dipeo_kit import otlp

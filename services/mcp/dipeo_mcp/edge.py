@@ -18,7 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dipeo_kit import ids, telemetry
+from dipeo_kit import http_spans, ids, telemetry
 from dipeo_mcp.address import Address
 from dipeo_mcp.auth import Doorkeeper, Gate, presented
 from dipeo_mcp.errors import Busy
@@ -27,6 +27,7 @@ from dipeo_mcp.principals import READ, RUN, SCOPE_KEY, SCOPES, Principal
 
 MCP, COMPAT, INFO, HEALTH = "/mcp", "/mcp/messages", "/mcp/info", "/healthz"
 DISCOVERY = "/.well-known/oauth-protected-resource"
+TRACED = frozenset({("POST", MCP), ("POST", COMPAT)})  # a GET is a stream that lives as long as its client
 METHODS = {
     MCP: ("POST", "GET", "DELETE"),
     COMPAT: ("POST",),
@@ -109,7 +110,8 @@ class Edge:
             elif scope["path"] in self._public:
                 await self._public[scope["path"]](scope, receive, sent)
             else:
-                await self._cors(scope, receive, sent)
+                with http_spans.request(scope, sent, TRACED) as told:
+                    await self._cors(scope, receive, told)
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)

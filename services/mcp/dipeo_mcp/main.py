@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from mcp.server.stdio import stdio_server
 
-from dipeo_kit import errors, logs, process, rpc, telemetry
+from dipeo_kit import errors, logs, process, telemetry
 from dipeo_mcp import app, auth, server, service, settings
 from dipeo_mcp.address import Address
 from dipeo_mcp.auth import Gate
@@ -201,7 +201,7 @@ def load() -> Settings:
 def main() -> None:
     given = load()
     logs.configure(given.log_level, service="mcp")
-    rpc.use_secret(given.grpc_secret_file)
+    given.identify()
     try:
         with telemetry.exporting("dipeo-mcp"):
             asyncio.run(stdio(given) if "--stdio" in sys.argv[1:] else _serve_until_stopped(given))

@@ -29,7 +29,7 @@ def now_us() -> int:
 @asynccontextmanager
 async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator[str]:
     """The whole service; yields the address it listens on. Raises Unavailable with a sentence for people."""
-    rpc.use_secret(settings.grpc_secret_file)
+    settings.identify()
     watchers = Watchers(settings.watch_queue)
     async with AsyncExitStack() as stack:
         backend, shared = await _opened(settings, stack, watchers, clock)
