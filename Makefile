@@ -38,13 +38,15 @@ lint: setup  ## formatting, style, types, import walls, fresh stubs, contracts k
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py --check
+	$(BIN)/python -m dipeo_gateway.reference docs/schema.graphql --check
 
 format: setup  ## fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-protos: setup  ## generate the gRPC stubs; refuses what breaks protos/contract.txt
+protos: setup  ## generate gRPC stubs and docs/schema.graphql; refuses what breaks protos/contract.txt or the latter
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
+	$(BIN)/python -m dipeo_gateway.reference docs/schema.graphql
 
 nightly: setup  ## the long tests
 	$(BIN)/pytest -m nightly

@@ -6,7 +6,7 @@ The only module that imports httpx2. Failures leave as CliError with the exit co
 import base64
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
@@ -22,6 +22,7 @@ EVENT_LIMIT_BYTES = 16 * 1024 * 1024
 HEALTH_TIMEOUT_S = 5.0
 KEEPALIVE_S = 20.0
 _RETRYABLE = {"UNAVAILABLE", "OVERLOADED"}
+_ABOUT_THE_DOCUMENT = {"BAD_INPUT", "INTERNAL"}
 _STATUS_CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 413: "BAD_INPUT", 429: "OVERLOADED"}
 
 Json = dict[str, Any]
@@ -94,9 +95,20 @@ class Gateway:
         except ValueError as error:
             raise from_gateway("INTERNAL", f"{self.url} does not speak GraphQL") from error
         for problem in body.get("errors") or ():
-            raise from_gateway(_code_of(problem), problem.get("message", "the gateway refused"))
+            raise self._refused(problem)
         data: Json = body["data"]
         return data
+
+    def _refused(self, problem: Json) -> CliError:
+        """What a top-level error means. One without a path is about the document: nothing of it was run."""
+        code, text = _code_of(problem), str(problem.get("message", "the gateway refused"))
+        if code in _ABOUT_THE_DOCUMENT and not problem.get("path"):
+            from dipeo_cli import releases
+
+            server = str((self.health() or {}).get("version", ""))
+            if server and releases.remark(server):
+                return releases.misunderstood(self.url, server, text)
+        return from_gateway(code, text)
 
     def _mutate(self, document: str, name: str, input: Json, *, idempotency_key: str = "") -> Json:
         """A v1 mutation: its wrapper unwrapped, or CliError with `envelope` as context."""
@@ -220,7 +232,7 @@ class Gateway:
                 max_message_size_bytes=EVENT_LIMIT_BYTES,
                 keepalive_ping_interval_seconds=None if self._local else KEEPALIVE_S,
             ) as socket:
-                yield Stream(socket, self._token, execution_id, last_seq)
+                yield Stream(socket, self._token, execution_id, last_seq, self._refused)
         except (httpx2.HTTPError, websockets.HTTPXWSException) as error:
             raise StreamLost(str(error) or type(error).__name__) from error
 
@@ -228,8 +240,10 @@ class Gateway:
 class Stream:
     """One running executionUpdates subscription."""
 
-    def __init__(self, socket: Any, token: str, execution_id: str, last_seq: int) -> None:
-        self._socket = socket
+    def __init__(
+        self, socket: Any, token: str, execution_id: str, last_seq: int, refused: Callable[[Json], CliError]
+    ) -> None:
+        self._socket, self._refused = socket, refused
         payload = {"Authorization": f"Bearer {token}"} if token else {}
         self._send({"type": "connection_init", "payload": payload})
         variables = {"id": execution_id, "last_seq": last_seq}
@@ -265,11 +279,9 @@ class Stream:
         return event
 
     def _refuse(self, problems: list[Json]) -> None:
-        code = _code_of(problems[0])
-        message = problems[0].get("message", "the gateway refused")
-        if code in ("RESYNC_REQUIRED", *_RETRYABLE):
-            raise StreamLost(message)
-        raise from_gateway(code, message)
+        if _code_of(problems[0]) in ("RESYNC_REQUIRED", *_RETRYABLE):
+            raise StreamLost(problems[0].get("message", "the gateway refused"))
+        raise self._refused(problems[0])
 
 
 def _unwrapped(result: Json) -> Json:
@@ -281,7 +293,7 @@ def _unwrapped(result: Json) -> Json:
 
 
 def _code_of(problem: Json) -> str:
-    """A GraphQL error without a code is a document the gateway does not understand: another version."""
+    """A GraphQL error without a code is a document the gateway does not understand."""
     return str((problem.get("extensions") or {}).get("code") or "INTERNAL")
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from dipeo_cli import __version__, output, stack
+from dipeo_cli import __version__, output, releases, stack
 from dipeo_cli.config import Config
 from dipeo_cli.errors import EXIT_NEGATIVE
 
@@ -107,7 +107,11 @@ def _gateway(config: Config) -> Iterator[Check]:
             hint = "is the address right? `dipeo context list`"
             yield Check("gateway", PROBLEM, f"{config.api_url} does not answer", hint)
             return
-        yield Check("gateway", OK, f"{config.api_url}, version {found['version']}")
+        if releases.fits(found["version"]):
+            yield Check("gateway", OK, f"{config.api_url}, version {found['version']}")
+        else:
+            said = f"{config.api_url} is {releases.remark(found['version'])}"
+            yield Check("gateway", WARNING, said, "bring both to one release; what only the newer knows is refused")
     elif not found["running"]:
         yield Check("stack", OK, "not running; it starts with the first run")
     elif found["version"] != __version__:

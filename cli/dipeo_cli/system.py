@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from dipeo_cli import __version__, output, stack
+from dipeo_cli import __version__, output, releases, stack
 from dipeo_cli.config import Config
 from dipeo_cli.errors import EXIT_UNAVAILABLE, CliError, Usage
 
@@ -75,15 +75,10 @@ def version(config: Config, *, as_json: bool) -> int:
         "python": ".".join(map(str, sys.version_info[:3])),
         "stack_version": known.version if known else None,
         "gateway": {"url": found["url"], "version": server} if server else None,
-        "compatible": None if server is None else _fits(str(server)),
+        "compatible": None if server is None else releases.fits(str(server)),
     }
     output.document(document)
     return 0
-
-
-def _fits(server: str) -> bool:
-    """Same major and minor version: what the wire contracts promise to keep."""
-    return server.split(".")[:2] == __version__.split(".")[:2]
 
 
 def _local_only(config: Config, command: str) -> None:

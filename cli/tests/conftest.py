@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import uvicorn
 
+from dipeo_cli import __version__
+
 EXECUTION_ID = "exec_" + "0123456789abcdef" * 2
 Json = dict[str, Any]
 
@@ -29,6 +31,7 @@ class ScriptedGateway:
     subscribed_from: list[int] = field(default_factory=list)
     wait_for: dict[str, asyncio.Event] = field(default_factory=dict)  # operation that opens the next script
     url: str = ""
+    version: str = __version__
     execution_id: str = EXECUTION_ID
 
     @staticmethod
@@ -70,7 +73,7 @@ class ScriptedGateway:
 
     async def _answer(self, scope: Json, receive: Callable[[], Any], send: Callable[[Json], Any]) -> None:
         if scope["path"] == "/health":
-            body: Json = {"status": "ok", "service": "dipeo-gateway", "version": "9", "base": "/elsewhere"}
+            body: Json = {"status": "ok", "service": "dipeo-gateway", "version": self.version, "base": "/elsewhere"}
         else:
             request = json.loads((await receive())["body"])
             name = next(name for name in self.answers if f"{name}(" in request["query"])

@@ -51,6 +51,7 @@ def test_a_gateway_elsewhere_is_asked_and_its_silence_is_a_problem(remote: Any, 
 
 
 def test_version_tells_that_of_the_gateway_and_whether_it_fits(dipeo: Any, remote: Any, gateway: Any) -> None:
+    gateway.version = "9"
     found = json.loads(remote("version", "--json").stdout)
     assert found["gateway"] == {"url": gateway.url, "version": "9"}
     assert found["compatible"] is False

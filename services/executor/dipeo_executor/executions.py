@@ -30,11 +30,13 @@ from dipeo_executor.sandbox import Sandbox
 from dipeo_executor.workspaces import Workspaces
 from dipeo_kit import logs, rpc
 from dipeo_kit.errors import Conflict, DipeoError
+from dipeo_kit.skew import OLDER
 from dipeo_protos.store.v1 import store_pb2, store_pb2_grpc
 
 log = logs.get(__name__)
 
 JOURNAL_FULL = "JOURNAL_FULL"
+UPGRADE_S = 5.0  # between two tries of a run that needs a service of a later release
 MISTAKES = frozenset({"TRANSITION", "TOO_LARGE", "INVALID"})  # refusals that another try would meet again
 RECOVERY_S = 30.0  # for reading one journal
 
@@ -174,7 +176,7 @@ class Executions:
                 await run.give_up(str(error), type="JournalFull", code="journal_full")
             elif error.reason in MISTAKES:
                 await run.give_up(f"internal error: {error}")
-            self.on_release(run.claim)
+            await self._let_go(run.claim, error)
         except Exception as error:
             log.exception("run.crashed", execution_id=execution_id)
             await run.give_up(f"internal error: {error}")
@@ -191,7 +193,7 @@ class Executions:
             run, first, parent = await self._rebuilt(claim)
         except DipeoError as error:  # no store, or no longer ours
             log.warning("run.lost", execution_id=claim.execution_id, reason=error.reason, error=str(error))
-            self.on_release(claim)
+            await self._let_go(claim, error)
             return
         except Exception as error:
             log.exception("run.not_recovered", execution_id=claim.execution_id)
@@ -204,6 +206,12 @@ class Executions:
         for signal in self._early.pop(claim.execution_id, []):
             run.signal(signal)
         await self._drive(run, first, parent)
+
+    async def _let_go(self, claim: Claim, error: DipeoError) -> None:
+        """For another executor, or this one, to take again; in the middle of an upgrade not at once."""
+        if error.reason == OLDER:
+            await asyncio.sleep(UPGRADE_S)
+        self.on_release(claim)
 
     async def _rebuilt(self, claim: Claim) -> tuple[Run, list[ev.Event], str]:
         """(the run as its journal left it, the events it goes on with, its trace). Raises DipeoError."""

@@ -10,6 +10,7 @@ from dipeo_executor import values
 from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.batch import Item
 from dipeo_executor.program import Node, Program
+from dipeo_kit.skew import OlderRelease
 from dipeo_protos.store.v1 import events_pb2 as pb
 
 
@@ -219,9 +220,14 @@ _WRITERS: Mapping[type, Callable[[Any, Names], tuple[str, Any]]] = {
 
 
 def from_pb(event: pb.Event, names: Names) -> ev.Event | None:
-    """The engine event of a journal event; None for what concerns the store alone (execution.created)."""
+    """The engine event of a journal event; None for what concerns the store alone (execution.created).
+
+    Raises OlderRelease: left out, what it tells would be done again, or never.
+    """
     kind = event.WhichOneof("body")
-    if kind is None or kind == "execution_created":
+    if kind is None:
+        raise OlderRelease("executor", "what wrote this journal", f"event {event.seq} of it")
+    if kind == "execution_created":
         return None
     return _READERS[kind](getattr(event, kind), names)
 

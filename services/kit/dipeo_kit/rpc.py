@@ -77,7 +77,7 @@ def _unknown(method: str) -> Any:
 
     async def refuse(_: object, context: aio.ServicerContext[Any, Any]) -> None:
         async with _call(method, context):
-            raise skew.OlderRelease(method, method.rpartition("/")[2])
+            raise skew.older_than_caller(method, method.rpartition("/")[2])
 
     return grpc.stream_stream_rpc_method_handler(refuse)  # waits for no request, so that every kind of call is answered
 

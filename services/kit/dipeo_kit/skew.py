@@ -21,10 +21,9 @@ class OlderRelease(Unavailable):
 
     reason = OLDER
 
-    def __init__(self, method: str, unknown: str) -> None:
-        service = method.lstrip("/").partition(".v1.")[0].rpartition(".")[2]
+    def __init__(self, service: str, than: str, unknown: str) -> None:
         super().__init__(
-            f"the {service} is release {version('dipeo-kit')}, older than what calls it: it does not know {unknown}; "
+            f"the {service} is release {version('dipeo-kit')}, older than {than}: it does not know {unknown}; "
             f"upgrade the {service}"
         )
 
@@ -33,7 +32,18 @@ def understood(method: str, request: Message) -> None:
     """Raises OlderRelease naming every field of the request that this release has never heard of."""
     unknown = [f"field {number} of {name}" for name, number in _strangers(request)]
     if unknown:
-        raise OlderRelease(method, ", ".join(unknown))
+        raise older_than_caller(method, ", ".join(unknown))
+
+
+def older_than_caller(method: str, unknown: str) -> OlderRelease:
+    """`method`: "/dipeo.store.v1.StoreService/Append"."""
+    service = method.lstrip("/").partition(".v1.")[0].rpartition(".")[2]
+    return OlderRelease(service, "what calls it", unknown)
+
+
+def is_newer(message: Message) -> bool:
+    """Whether it has a field, not below another message, that this release has never heard of. Costs 0.1 µs."""
+    return len(UnknownFieldSet(message)) > 0
 
 
 def _strangers(message: Message) -> Iterator[tuple[str, int]]:

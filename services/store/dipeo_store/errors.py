@@ -14,6 +14,7 @@ dipeo_kit.errors.Conflict
 └── SessionLost         the session was given up; open a new one
 dipeo_kit.errors.BadInput
 └── InvalidEvent        an event nobody could read
+    └── NewerEvent      this store could not: it is too old
 dipeo_kit.errors.NotFound
 ├── UnknownExecution
 ├── UnknownSecret, UnknownDiagram, UnknownBlob
@@ -30,6 +31,7 @@ dipeo_kit.errors.Unavailable
 """
 
 from dipeo_kit.errors import BadInput, Conflict, DataLoss, NotFound, Overloaded, Unavailable
+from dipeo_kit.skew import OLDER
 
 
 class Refused(Conflict):
@@ -111,6 +113,12 @@ class SessionLost(Conflict):
 
 class InvalidEvent(BadInput):
     reason = "INVALID"
+
+
+class NewerEvent(InvalidEvent):
+    """A later release wrote it; kept as far as this one understands, it would be a lie."""
+
+    reason = OLDER
 
 
 class UnknownExecution(NotFound):

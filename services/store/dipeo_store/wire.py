@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from dipeo_kit import ids
+from dipeo_kit import ids, skew
 from dipeo_kit.errors import BadInput, DipeoError
 from dipeo_protos.store.v1 import events_pb2, store_pb2
 from dipeo_store import blobs, payload
-from dipeo_store.errors import InvalidEvent, Refused
+from dipeo_store.errors import InvalidEvent, NewerEvent, Refused
 from dipeo_store.model import (
     Append,
     Appended,
@@ -62,10 +62,12 @@ def page_size(asked: int, *, default: int) -> int:
 
 
 def event_from_pb(pb: events_pb2.Event, *, seq: int = 0) -> Event:
-    """`seq`: where its writer expects it. Raises InvalidEvent."""
+    """`seq`: where its writer expects it. Raises InvalidEvent, NewerEvent."""
     field = pb.WhichOneof("body")
+    if skew.is_newer(pb) or (field and skew.is_newer(getattr(pb, field))):
+        raise NewerEvent(f'event "{pb.event_id}" is of a later release than this store; upgrade the store')
     if field is None:
-        raise InvalidEvent(f'event "{pb.event_id}" has no body that this store knows')
+        raise InvalidEvent(f'event "{pb.event_id}" has no body')
     try:
         event_id = bytes.fromhex(pb.event_id)
     except ValueError:
@@ -78,8 +80,8 @@ def event_from_pb(pb: events_pb2.Event, *, seq: int = 0) -> Event:
 
 
 def event_to_pb(event: Event) -> events_pb2.Event:
-    field = payload.FIELD_OF_TYPE[event.type]
-    body: dict[str, Any] = {field: payload.event_fields(event.type, event.body)}
+    field = payload.FIELD_OF_TYPE.get(event.type)  # None: of a later release; readers see an event without a body
+    body: dict[str, Any] = {field: payload.event_fields(event.type, event.body)} if field else {}
     return events_pb2.Event(event_id=event.event_id.hex(), seq=event.seq, at=timestamp(event.at), **body)
 
 

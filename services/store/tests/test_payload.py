@@ -8,7 +8,7 @@ from store_client import event
 
 from dipeo_protos.store.v1 import events_pb2 as ev
 from dipeo_store import payload, wire
-from dipeo_store.errors import InvalidEvent
+from dipeo_store.errors import InvalidEvent, NewerEvent
 from dipeo_store.model import Event
 
 FIELDS = [field.name for field in ev.Event.DESCRIPTOR.oneofs_by_name["body"].fields]
@@ -83,3 +83,18 @@ def test_the_journal_speaks_the_words_of_the_contract():
 def test_keys_of_a_newer_writer_are_ignored():
     old = Event(b"\0" * 16, "node.started", 1, {"node_id": "a", "moonphase": "full"}, "")
     assert wire.event_to_pb(old).node_started == ev.NodeStarted(node_id="a")
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["event", "body"])
+def test_what_a_later_release_says_is_refused_rather_than_kept_in_part(inside: bool):
+    event = ev.Event(event_id="0" * 32, node_skipped=ev.NodeSkipped(node_id="a"))
+    unknown = b"\xa0\x38\x01"  # field 900, a number
+    (event.node_skipped if inside else event).MergeFromString(unknown)
+    with pytest.raises(NewerEvent, match="later release than this store; upgrade the store"):
+        wire.event_from_pb(event)
+
+
+def test_an_event_of_a_later_release_in_the_database_is_handed_out_without_a_body():
+    event = Event(bytes(16), "node.foretold", 0, {"node_id": "a"}, "{}", seq=7)
+    shown = wire.event_to_pb(event)
+    assert (shown.WhichOneof("body"), shown.seq) == (None, 7)
