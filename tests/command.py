@@ -62,8 +62,9 @@ class Project:
 
     def start(self, *words: str, **how: Any) -> "subprocess.Popen[str]":
         """Start without waiting; the caller ends it."""
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
-        return subprocess.Popen(self.command(*words), cwd=self.base, env=self.environment, text=True, **pipes)
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        settings = {"env": self.environment, **pipes, **how}
+        return subprocess.Popen(self.command(*words), cwd=self.base, text=True, **settings)
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "dipeo_cli", *words]

@@ -93,11 +93,11 @@ def dipeo(
 
 
 def _config(flags: config.Flags, context: typer.Context) -> config.Config:
-    """What needs no setting works with settings that cannot be read, too: there they get repaired."""
+    """What needs no setting works with settings that cannot be read, too. `context.obj`: all arguments."""
     try:
         return config.load(flags)
     except Usage:
-        if context.invoked_subcommand not in SETTINGLESS and not HELP_OPTIONS & set(context.args):
+        if context.invoked_subcommand not in SETTINGLESS and not HELP_OPTIONS & set(context.obj or ()):
             raise
         return config.load(flags, read_files=False)
 

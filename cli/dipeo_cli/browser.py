@@ -22,8 +22,11 @@ def open_(config: Config, subject: str, *, no_browser: bool) -> int:
             except NotFound as missing:
                 raise NotFound(f"{subject} names neither a run nor a diagram", hint=missing.hint) from missing
             address = f"{gateway.url}/?{urlencode({'diagram': path})}"
+        has_page = gateway.has_page()
     output.answer(address)
-    if not no_browser:
+    if not has_page:
+        output.warning("this gateway has no page for browsers; `dipeo watch` and `dipeo show` tell about runs")
+    elif not no_browser and has_display():
         show(address)
     return 0
 
@@ -32,9 +35,13 @@ def page(url: str, execution_id: str = "") -> str:
     return f"{url}/?{urlencode({'execution': execution_id})}" if execution_id else f"{url}/"
 
 
+def has_display() -> bool:
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def show(address: str) -> None:
     """In the browser where there is a display, else a line on stderr that names the address."""
-    if sys.platform != "darwin" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         output.say(f"see {address}")
         return
     import webbrowser

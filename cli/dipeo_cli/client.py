@@ -66,6 +66,13 @@ class Gateway:
             return None
         return body if isinstance(body, dict) and body.get("service") == "dipeo-gateway" else None
 
+    def has_page(self) -> bool:
+        """Whether there is something for a browser at its address."""
+        try:
+            return self._http.get("/", timeout=HEALTH_TIMEOUT_S, headers={"accept": "text/html"}).status_code < 400
+        except httpx2.HTTPError:
+            return False
+
     def execute(self, document: str, variables: Json, *, idempotency_key: str = "") -> Json:
         """One query or mutation; `data` of the answer. Tried again while the gateway is busy or not there."""
         for pause_s in (*RETRY_PAUSES_S, None):

@@ -137,6 +137,8 @@ def _gateway(found: "dict[str, settings.Setting]", token: str) -> tuple[str, str
     api_url, context = found["api_url"], found["context"]
     if api_url.rank == context.rank == settings.FLAG:
         raise Usage("--api-url is not allowed with --context")
+    if api_url.value and not str(api_url.value).startswith(("http://", "https://")):
+        raise Usage(f"{api_url.value} ({api_url.origin}) is no address of a gateway", hint="e.g. http://127.0.0.1:8000")
     from_environment = os.environ.get("DIPEO_API_TOKEN", "")
     if api_url.value and api_url.rank <= context.rank:
         url = str(api_url.value).rstrip("/")

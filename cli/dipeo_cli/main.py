@@ -40,6 +40,7 @@ def hoisted(arguments: list[str], program: Any) -> list[str]:
     command, own = program, set()  # type: Any, set[str]
     left = iter(arguments)
     for argument in left:
+        argument = _whole(argument, command, program)
         name = argument.partition("=")[0]
         if argument == "--":
             return [*front, *rest, argument, *left]
@@ -55,8 +56,22 @@ def hoisted(arguments: list[str], program: Any) -> list[str]:
             rest.append(argument)
             if argument in getattr(command, "commands", {}):
                 command = command.commands[argument]
-                own = {option for each in command.params for option in each.opts}
+                own = _options(command)
     return [*front, *rest]
+
+
+def _options(command: Any) -> set[str]:
+    return {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+
+
+def _whole(argument: str, command: Any, program: Any) -> str:
+    """`--back` for `--background`, as the original took it: a beginning that only one option has."""
+    name, equals, value = argument.partition("=")
+    known = _options(command) | _options(program)
+    if not name.startswith("--") or name == "--" or name in known:
+        return argument
+    fitting = [option for option in _options(command) if option.startswith(name)]
+    return f"{fitting[0]}{equals}{value}" if len(fitting) == 1 else argument
 
 
 def main(arguments: list[str]) -> int:
@@ -90,7 +105,7 @@ def main(arguments: list[str]) -> int:
 def _invoke(arguments: list[str]) -> int:
     program: Any = get_command(app)
     ordered = hoisted(arguments, program)
-    with program.make_context("dipeo", ordered) as context, trace.command(_command(program, ordered)):
+    with program.make_context("dipeo", ordered, obj=ordered) as context, trace.command(_command(program, ordered)):
         code: Any = context.command.invoke(context)
     return code or 0
 

@@ -1,5 +1,6 @@
 """`dipeo init` and `dipeo new`: a project folder and first diagrams. Nothing that exists is overwritten."""
 
+import shlex
 from pathlib import Path
 
 from dipeo_cli import output
@@ -90,7 +91,7 @@ def new(config: Config, name: str, *, template: str) -> int:
     if made is None:
         raise CliError(f"{path} exists already", code="conflict", exit_code=1, hint="choose another name")
     output.answer(str(path))
-    output.say(f"run it: dipeo run {path}" + (" --mock-llm" if template == "hello" else ""))
+    output.say(f"run it: dipeo run {shlex.quote(str(path))}" + (" --mock-llm" if template == "hello" else ""))
     return 0
 
 

@@ -69,5 +69,7 @@ def simple(execution: Json) -> None:
     output.answer("\nOutputs:")
     for node_id, label in {run["node_id"]: run.get("label") or run["node_id"] for run in shown}.items():
         value = results.body(outputs.get(node_id))
+        if isinstance(value, dict) and value.keys() == {"default"}:  # an endpoint's one value, as the result has it
+            value = value["default"]
         text = value.replace("\n", " ") if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         output.answer(f"  {label}: {text[:SIMPLE_WIDTH]}")

@@ -80,8 +80,7 @@ class ScriptedGateway:
             self.asked.append((name, request["variables"]))
             given = self.answers[name]
             body = given if isinstance(given, dict) and "errors" in given else {"data": {name: given}}
-            if name in self.wait_for:
-                self.wait_for[name].set()
+            self.wait_for.setdefault(name, asyncio.Event()).set()
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(body).encode()})

@@ -83,7 +83,7 @@ def test_case_21_nobody_is_asked(house: Any) -> None:
     assert answered.json["outputs"]["Ask"] == "Bob"
 
 
-def test_case_22_23_24_background(house: Any, eventually: Any) -> None:
+def test_case_22_23_24_26_background(house: Any, eventually: Any) -> None:
     started = house("run", "brief", "--light", "--background", "--debug")  # case 26: nothing but the line
     assert started.code == 0
     assert started.out == json.dumps(started.json) + "\n"
@@ -194,8 +194,11 @@ def test_case_63_64_66_two_running_followed_and_cancelled(house: Any, eventually
 
 
 def test_case_68_no_escape_sequences_when_piped(house: Any) -> None:
-    done = house("run", "ok", "--light")
-    assert "\x1b" not in done.out + done.err
+    for settings in ({"NO_COLOR": "1"}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, {}):
+        with house.start("run", "ok", "--light", env=house.environment | settings, stderr=subprocess.STDOUT) as process:
+            both, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert "\x1b" not in both
 
 
 def test_case_70_ten_at_once(house: Any) -> None:

@@ -6,6 +6,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -113,13 +114,15 @@ def test_a_start_that_fails_shows_the_end_of_the_log(own_house: Any) -> None:
     assert own_house("up", "--json").json["error_code"] == "unavailable"
 
 
-def test_case_62_serve_until_sigterm(own_house: Any) -> None:
+@pytest.mark.parametrize("words", [["--host", "127.0.0.1", "--port"], ["--server", "--port"], ["serve", "--port"]])
+def test_case_62_serve_until_sigterm_as_it_was_always_written(own_house: Any, words: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with own_house.start("serve", "--port", str(port)) as process:
+    with own_house.start(*words, str(port)) as process:
         while "serving" not in process.stderr.readline():
             pass
-        assert own_house("run", "ok").code == 0
+        with urlopen(f"http://127.0.0.1:{port}/health") as health:
+            assert health.status == 200
         second = own_house("serve")
         assert second.code == 1
         assert "running already" in second.err
