@@ -32,6 +32,7 @@ class Received:
         self.spans: list[Span] = []
         self.metrics: set[tuple[str, str]] = set()  # (service, name)
         self.logs: list[tuple[str, str, str]] = []  # (service, event, trace id)
+        self.raw: list[bytes] = []  # every request as it came
 
     def trace(self, trace_id: str) -> list[Span]:
         return [span for span in list(self.spans) if span.trace_id == trace_id]
@@ -42,6 +43,7 @@ class _Receiver(traces_grpc.TraceServiceServicer):
         self._received = received
 
     def Export(self, request: Any, context: Any) -> Any:
+        self._received.raw.append(request.SerializeToString())
         for resource in request.resource_spans:
             service = _attributes(resource.resource)["service.name"]
             for span in (span for scope in resource.scope_spans for span in scope.spans):
@@ -55,6 +57,7 @@ class _Metrics(metrics_grpc.MetricsServiceServicer):
         self._received = received
 
     def Export(self, request: Any, context: Any) -> Any:
+        self._received.raw.append(request.SerializeToString())
         for resource in request.resource_metrics:
             service = _attributes(resource.resource)["service.name"]
             names = {metric.name for scope in resource.scope_metrics for metric in scope.metrics}
@@ -67,6 +70,7 @@ class _Logs(logs_grpc.LogsServiceServicer):
         self._received = received
 
     def Export(self, request: Any, context: Any) -> Any:
+        self._received.raw.append(request.SerializeToString())
         for resource in request.resource_logs:
             service = _attributes(resource.resource)["service.name"]
             for record in (record for scope in resource.scope_logs for record in scope.log_records):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from command import Project
+from otlp import Received, receiver
 
 KEY = "sk-test-7c1d9e5b3f8a2640d1c7"
 WRONG = "sk-test-000000000000wrong111"
@@ -66,6 +67,12 @@ def models() -> Iterator[Models]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def received() -> Iterator[Received]:
+    with receiver() as started:
+        yield started
 
 
 @pytest.fixture
@@ -139,7 +146,11 @@ def test_what_is_no_key_is_refused(project: Project) -> None:
     assert "not known here" in project("keys", "test", "x", check=1).out
 
 
-def test_case_29_a_key_is_nowhere_but_in_requests(project: Project, models: Models) -> None:
+def test_case_29_a_key_is_nowhere_but_in_requests(project: Project, models: Models, received: Received) -> None:
+    project.environment |= {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true",
+    }
     _add(project, "lab", KEY, "--service", "openai-compatible", "--base-url", models.url)
     said = [project("keys", "list", "--json").out, project("keys", "test", "lab").out]
     project.write("talk.light.yaml", _diagram(models.url, "lab"))
@@ -153,6 +164,8 @@ def test_case_29_a_key_is_nowhere_but_in_requests(project: Project, models: Mode
         said += [failed.out, failed.err]
     for reference in ("@last", "@last~1", "@last~2"):
         said += [project("results", reference, "--verbose").out, project("logs", reference, "--json").out]
+    project.write("said.light.yaml", _diagram(models.url, "lab", api_job=False))
+    said += [project("export", "said.light.yaml", "-", check=0).out, project("metrics", "@last", "--json", check=0).out]
     project("down", check=0)
     assert models.keys.count(KEY) >= 3 and models.keys.count(WRONG) >= 2
     files = [path for path in project.base.rglob("*") if path.is_file()]
@@ -160,6 +173,10 @@ def test_case_29_a_key_is_nowhere_but_in_requests(project: Project, models: Mode
     for key in (KEY, WRONG):
         assert not any(key in text for text in said)
         assert [path for path in files if key.encode() in path.read_bytes()] == []
+        assert not any(key.encode() in request for request in received.raw)
+    chats = [span.attributes for span in received.spans if span.name == "chat m"]
+    assert [it.get("error.type") for it in chats] == [None, "KeyMissing"] and "gen_ai.input.messages" in chats[0]
+    assert received.logs and received.metrics
 
 
 def test_the_master_key_of_a_project_is_its_owner_s_alone(project: Project) -> None:

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from opentelemetry import context, metrics, propagate, trace
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
+
+from dipeo_kit import semconv
 
 Attributes: TypeAlias = Mapping[str, AttributeValue]
 
@@ -46,12 +48,25 @@ def span(
     parent: str = "",
     kind: SpanKind = SpanKind.INTERNAL,
 ) -> Iterator[Span]:
-    """A span around a piece of work. `parent` is a W3C traceparent; empty = the current span."""
+    """A span around a piece of work. `parent` is a W3C traceparent; empty = the current span.
+
+    Of what is raised it keeps the class only: messages and stacks repeat what services said, prompts and keys among it.
+    """
     carrier = {"traceparent": parent} if parent else {}
     with _tracer.start_as_current_span(
-        name, context=propagate.extract(carrier) if carrier else None, attributes=attributes, kind=kind
+        name,
+        context=propagate.extract(carrier) if carrier else None,
+        attributes=attributes,
+        kind=kind,
+        record_exception=False,
+        set_status_on_exception=False,
     ) as it:
-        yield it
+        try:
+            yield it
+        except Exception as error:
+            it.set_attribute(semconv.ERROR_TYPE, type(error).__name__)
+            it.set_status(StatusCode.ERROR)
+            raise
 
 
 def past_span(name: str, attributes: Attributes, *, parent: str, started_ns: int) -> None:

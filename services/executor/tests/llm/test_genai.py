@@ -75,6 +75,7 @@ async def test_a_failed_call_names_the_class_of_its_error(exported):
         await metered().complete(ADA, [{"role": "user", "content": "[[status 429]]"}])
     span = only(exported)
     assert (span.attributes or {})["error.type"] == "RateLimited" and not span.status.is_ok
+    assert not span.events and not span.status.description, "words and stacks repeat what a service said"
 
 
 async def test_with_mock_llm_the_mock_answers_for_everybody_and_costs_nothing(exported):

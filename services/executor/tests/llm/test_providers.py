@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -424,6 +425,16 @@ async def test_calls_with_one_key_share_its_limit_and_its_connections():
     async with serving(wire.chat(delay_s=0.03)) as server, models_of(CHAT, server, at_once=2) as models:
         await asyncio.gather(*(models.answer(Call(CHAT.person(), TALK)) for _ in range(6)))
     assert len(server.seen) == 6 and len(server.connections) == 2
+
+
+@every_dialect
+async def test_even_the_most_talkative_log_of_an_sdk_has_no_key(dialect, caplog):
+    caplog.set_level(logging.DEBUG)
+    body = {"error": {"message": "no", "type": "x"}}
+    async with serving(Answer(body, 401)) as server:
+        with pytest.raises(KeyMissing):
+            await ask(dialect, server)
+    assert caplog.records and KEY not in caplog.text
 
 
 def test_secrets_do_not_print():
