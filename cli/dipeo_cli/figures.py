@@ -10,6 +10,13 @@ from dipeo_cli.tables import columns
 Json = dict[str, Any]
 LABEL_WIDTH = 28
 MIN_BAR = 10
+WAITS = {
+    "waiting_ms": "for answers",
+    "paused_ms": "paused",
+    "backoff_ms": "before another attempt",
+    "lost_ms": "for another executor",
+    "queued_ms": "in the queue before",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ def _summary(found: Json) -> str:
         f"  Nodes:     {found['node_count']}",
         f"  Average:   {mean:.0f}ms per node run",
     ]
-    for key, words in (("waiting_ms", "for answers"), ("paused_ms", "paused"), ("queued_ms", "in the queue before")):
+    for key, words in WAITS.items():
         if found.get(key, 0) >= 1:
             facts.append(f"  Waited:    {found[key]:.0f}ms {words}")
     return "\n".join([_title("📊", "Execution Metrics"), *facts])
@@ -82,13 +89,19 @@ def _bottlenecks(found: Json) -> str:
 
 def _system(found: Json) -> str:
     rows = [
-        ("in the queue before the start", found.get("queued_ms", 0)),
-        ("no node running", found.get("idle_ms", 0)),
-        ("paused", found.get("paused_ms", 0)),
-        ("waiting for answers", found.get("waiting_ms", 0)),
+        ("in the queue before the start", "queued_ms"),  # no part of the total
+        ("no node running", "idle_ms"),
+        ("paused", "paused_ms"),
+        ("waiting for answers", "waiting_ms"),
+        ("waiting before another attempt", "backoff_ms"),
+        ("without an executor", "lost_ms"),
     ]
     total = found["total_duration_ms"] or 1
-    lines = [f"  {words:<30} {spent:>9.0f}ms  {100 * spent / total:5.1f}%" for words, spent in rows if spent >= 0.5]
+    lines = [
+        f"  {words:<30} {found[key]:>9.0f}ms" + (f"  {100 * found[key] / total:5.1f}%" if key != "queued_ms" else "")
+        for words, key in rows
+        if found.get(key, 0) >= 0.5
+    ]
     return "\n".join([_title("🔧", "System Operations Timing:"), *lines]) if lines else ""
 
 

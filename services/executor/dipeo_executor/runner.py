@@ -274,7 +274,7 @@ class Run:
             return
         self._waits[path] = wait
         reason = f"{failure.type}: {failure.message}"
-        self._put(ev.NodeRetrying(path, run.iteration, run.attempt + 1, reason, usage))
+        self._put(ev.NodeRetrying(path, run.iteration, run.attempt + 1, reason, usage, round(wait * 1000)))
 
     def _wait_s(self, path: str, frame: Frame, index: int, error: Exception, kind: str) -> float | None:
         """Seconds before the next attempt of a node run that failed; None = it has failed for good."""

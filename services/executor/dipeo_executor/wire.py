@@ -182,7 +182,7 @@ _WRITERS: Mapping[type, Callable[[Any, Names], tuple[str, Any]]] = {
     ev.NodeFailed: _node_failed,
     ev.NodeRetrying: lambda e, _: (
         "node_retrying",
-        pb.NodeRetrying(**_run_of(e), reason=e.reason, usage=usage_to_pb(e.usage)),
+        pb.NodeRetrying(**_run_of(e), reason=e.reason, usage=usage_to_pb(e.usage), wait_ms=e.wait_ms),
     ),
     ev.NodeOutput: lambda e, _: ("node_output", pb.NodeOutput(**_run_of(e), text=e.text, size=e.size)),
     ev.NodeAborted: lambda e, _: ("node_aborted", pb.NodeAborted(**_run_of(e))),
@@ -280,7 +280,9 @@ _READERS: Mapping[str, Callable[[Any, Names], ev.Event]] = {
     "node_failed": lambda b, _: ev.NodeFailed(
         b.node_id, b.iteration, b.attempt, error_from_pb(b.error), b.port, usage_from_pb(b)
     ),
-    "node_retrying": lambda b, _: ev.NodeRetrying(b.node_id, b.iteration, b.attempt, b.reason, usage_from_pb(b)),
+    "node_retrying": lambda b, _: ev.NodeRetrying(
+        b.node_id, b.iteration, b.attempt, b.reason, usage_from_pb(b), b.wait_ms
+    ),
     "node_output": lambda b, _: ev.NodeOutput(b.node_id, b.iteration, b.attempt, b.text, b.size),
     "node_aborted": lambda b, _: ev.NodeAborted(b.node_id, b.iteration, b.attempt),
     "node_passed": lambda b, names: ev.NodePassed(b.node_id, names.consumed_from_pb(b.node_id, b.consumed)),

@@ -34,9 +34,9 @@ def optimizations(timeline: Timeline, path: list[Run], groups: list[list[Run]]) 
 def idle_ms(timeline: Timeline) -> float:
     """Time in which the run went on and no node ran: the scheduler's own, pauses excepted."""
     covered, until = 0.0, 0.0
-    for run in sorted(timeline.leaves, key=lambda each: each.start_ms):
+    for run in sorted(timeline.leaves, key=lambda each: each.start_ms - each.backoff_ms):
         end = timeline.total_ms if run.end_ms is None else run.end_ms
-        covered += max(end - max(run.start_ms, until), 0.0)
+        covered += max(end - max(run.start_ms - run.backoff_ms, until), 0.0)
         until = max(until, end)
     return max(timeline.total_ms - covered - timeline.paused_ms, 0.0)
 
@@ -61,6 +61,8 @@ def _dominating(timeline: Timeline, path: list[Run]) -> list[Json]:
     spent: dict[str, float] = defaultdict(float)
     labels: dict[str, str] = {}
     for run in path:
+        if run.is_lost:
+            continue
         spent[run.node_id] += (run.duration_ms or 0) - run.waiting_ms
         labels[run.node_id] = run.label
     if not spent or timeline.total_ms < WORTH_MS:
@@ -96,14 +98,19 @@ def _retries(timeline: Timeline) -> list[Json]:
     for run in timeline.leaves:
         if (run.node_id, run.iteration, run.attempt + 1) in attempts:
             lost[run.node_id].append(run)
+    backoff: dict[str, float] = defaultdict(float)
+    for run in timeline.leaves:
+        backoff[run.node_id] += run.backoff_ms
     return [
         _suggestion(
             "retries",
-            f"Find out why {runs[0].label} needed more than one attempt",
+            f"See why the executor of {runs[0].label} was lost"
+            if all(run.is_lost for run in runs)
+            else f"Find out why {runs[0].label} needed more than one attempt",
             f"{len(runs)} attempt{'s' if len(runs) > 1 else ''} failed, the last with: {runs[-1].error}",
-            sum(run.duration_ms or 0 for run in runs),
+            sum(run.duration_ms or 0 for run in runs) + backoff[node_id],
         )
-        for runs in lost.values()
+        for node_id, runs in lost.items()
     ]
 
 

@@ -37,6 +37,8 @@ def of(execution_id: str, events: Iterable[ev.Event], *, threshold_ms: float = B
         "queued_ms": rounded(timeline.queued_ms),
         "waiting_ms": rounded(sum(run.waiting_ms for run in leaves)),
         "paused_ms": rounded(timeline.paused_ms),
+        "backoff_ms": rounded(sum(run.backoff_ms for run in leaves)),
+        "lost_ms": rounded(timeline.lost_ms),
         "idle_ms": rounded(advice.idle_ms(timeline)),
         "running": not timeline.ended,
         "optimizations": advice.optimizations(timeline, path, groups),
@@ -44,12 +46,15 @@ def of(execution_id: str, events: Iterable[ev.Event], *, threshold_ms: float = B
 
 
 def critical_path(timeline: Timeline) -> list[Run]:
-    """From the run that ended last back over the predecessor that ended last, in start order."""
+    """From the run that ended last back over the predecessor that ended last, in start order.
+
+    An item of a batch waits for a place as well: where that came later, for the run whose end made room.
+    """
     ended = [run for run in timeline.leaves if run.end_ms is not None]
     if not ended:
         return []
     path = [max(ended, key=lambda run: (run.end_ms or 0.0, run.start_seq))]
-    while before := timeline.predecessors[path[-1].start_seq]:
+    while before := [*timeline.predecessors[path[-1].start_seq], *timeline.made_room(path[-1])]:
         path.append(max(before, key=lambda run: (run.end_ms or 0.0, run.start_seq)))
     return path[::-1]
 
@@ -74,7 +79,7 @@ def _serial(first: Run, second: Run, ancestors: dict[int, int], timeline: Timeli
     if first.end_ms is None or second.start_ms < first.end_ms:
         return False
     related = ancestors[second.start_seq] >> first.start_seq & 1
-    return not related and timeline.ready_ms(second) < first.end_ms - 1
+    return not related and timeline.ready_ms(second) + second.backoff_ms < first.end_ms - 1
 
 
 def _ancestors(timeline: Timeline) -> dict[int, int]:

@@ -13,6 +13,7 @@ from typing import Any
 from dipeo_gateway.executions import error_text
 from dipeo_protos.store.v1 import events_pb2 as ev
 
+EXECUTOR_LOST = "executor_lost"  # reason of NodeRetrying
 TERMINAL = ("execution_completed", "execution_failed", "execution_aborted", "execution_maxiter_reached")
 
 
@@ -33,6 +34,7 @@ class Run:
     usage: ev.TokenUsage | None = None
     error: str | None = None
     waiting_ms: float = 0.0  # for a human
+    backoff_ms: float = 0.0  # between the failure of the attempt before and the start of this one
     prompts: list[str] = field(default_factory=list)  # digests of what was asked of a model
     passed: bool = False  # published again without running: no run, only a link between runs
 
@@ -43,6 +45,11 @@ class Run:
     @property
     def duration_ms(self) -> float | None:
         return None if self.end_ms is None else self.end_ms - self.start_ms
+
+    @property
+    def is_lost(self) -> bool:
+        """Its executor was: how long it really ran nobody knows."""
+        return self.error == EXECUTOR_LOST
 
     @property
     def parent(self) -> str:
@@ -59,6 +66,7 @@ class Timeline:
     total_ms: float = 0.0  # until the end, or until the last event
     queued_ms: float = 0.0  # from creation to the start
     paused_ms: float = 0.0
+    lost_ms: float = 0.0  # from the last event of an executor that was lost until another took over
     ended: bool = False
 
     @cached_property
@@ -80,6 +88,21 @@ class Timeline:
     def ready_ms(self, run: Run) -> float:
         """When the last of its predecessors had ended."""
         return max((before.end_ms or 0.0 for before in self.predecessors[run.start_seq]), default=0.0)
+
+    def made_room(self, run: Run) -> list[Run]:
+        """Of a run inside a sub-diagram that could have started earlier: the one inside whose end let it start."""
+        begun = run.start_ms - run.backoff_ms
+        ready_ms = self.ready_ms(run)
+        if not run.parent or run.attempt > 1 or begun - ready_ms < 1:
+            return []
+        outermost = f"{run.node_id.partition('/')[0]}/"
+        ended = [
+            leaf
+            for leaf in self.leaves
+            if leaf.node_id.startswith(outermost) and leaf.end_seq is not None and leaf.end_seq < run.start_seq
+        ]
+        last = max(ended, key=lambda leaf: leaf.end_seq or 0, default=None)
+        return [last] if last is not None and (last.end_ms or 0.0) > ready_ms else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +158,7 @@ class _Fold:
         self.open: dict[tuple[str, int], Run] = {}
         self.labels: dict[str, tuple[str, str]] = {}
         self.asked: dict[str, float] = {}
-        self.created = self.started = self.paused = 0.0
+        self.created = self.started = self.paused = self.last = 0.0
 
     def take(self, event: ev.Event) -> None:
         at = event.at.ToMicroseconds() / 1000
@@ -146,6 +169,7 @@ class _Fold:
             self.timeline.ended = True
         if handler:
             handler(body, event.seq, at)
+        self.last = at
         if kind != "execution_created":
             self.timeline.total_ms = max(self.timeline.total_ms, self._offset(at))
 
@@ -158,6 +182,9 @@ class _Fold:
     def _execution_started(self, body: Any, seq: int, at: float) -> None:
         self.started = at
         self.timeline.queued_ms = at - self.created if self.created else 0.0
+
+    def _execution_recovered(self, body: Any, seq: int, at: float) -> None:
+        self.timeline.lost_ms += at - self.last
 
     def _execution_paused(self, body: Any, seq: int, at: float) -> None:
         self.paused = at
@@ -183,6 +210,9 @@ class _Fold:
         if run is None:
             return
         run.end_ms, run.end_seq, run.error = self._offset(at), seq, error
+        if run.start_ms > run.end_ms:  # it ended before it began
+            run.backoff_ms -= run.start_ms - run.end_ms
+            run.start_ms = run.end_ms
         if hasattr(body, "usage") and body.HasField("usage"):
             run.usage = body.usage
 
@@ -197,7 +227,8 @@ class _Fold:
 
     def _node_retrying(self, body: Any, seq: int, at: float) -> None:
         self._end(body, seq, at, error=body.reason or "retried")
-        self._begin(body.node_id, body.iteration, body.attempt, seq, at, ())
+        self._begin(body.node_id, body.iteration, body.attempt, seq, at + body.wait_ms, ())
+        self.open[body.node_id, body.iteration].backoff_ms = body.wait_ms
 
     def _node_passed(self, body: Any, seq: int, at: float) -> None:
         sources = tuple(dict.fromkeys(token.source for token in body.consumed if token.source))

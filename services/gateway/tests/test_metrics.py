@@ -93,6 +93,17 @@ def test_what_runs_inside_a_sub_diagram_is_on_the_path_in_its_stead() -> None:
     assert found["idle_ms"] < 10
 
 
+def test_items_of_a_batch_that_wait_for_a_place_stand_one_after_another_on_the_path() -> None:
+    journal = Journal().begin(0, "s").end(1, "s").begin(1, "k", "s", type="sub_diagram")
+    for number, at in ((0, 1), (1, 101)):
+        journal.begin(at, f"k/{number}", type="sub_diagram").begin(at, f"k/{number}/a", type="start")
+        journal.end(at + 10, f"k/{number}/a").begin(at + 10, f"k/{number}/b", f"k/{number}/a")
+        journal.end(at + 100, f"k/{number}/b").end(at + 100, f"k/{number}")
+    found = journal.end(201, "k").begin(201, "e", "k").end(202, "e").metrics(202)
+    assert path(found) == ["S", "K/0/A", "K/0/B", "K/1/A", "K/1/B", "E"]
+    assert found["critical_path_ms"] == 202
+
+
 def test_a_passed_node_links_the_runs_around_it() -> None:
     journal = Journal().begin(0, "a").end(100, "a")
     passed = ev.NodePassed(node_id="p", consumed=[ev.Consumed(arrow_id="x", token=1, source="a")])
@@ -111,6 +122,34 @@ def test_attempts_are_told_apart_and_what_failed_is_time_lost() -> None:
     assert path(found) == ["A", "A"]
     retries = next(each for each in found["optimizations"] if each["kind"] == "retries")
     assert retries["saving_ms"] == 400 and "slow down" in retries["evidence"]
+
+
+def test_the_time_before_another_attempt_is_nobody_s_work() -> None:
+    journal = Journal().begin(0, "a")
+    journal.at(100, node_retrying=ev.NodeRetrying(node_id="a", attempt=2, reason="busy", wait_ms=700))
+    found = journal.end(900, "a", attempt=2).metrics(900)
+    assert [(run["start_offset_ms"], run["duration_ms"]) for run in found["critical_path"]] == [(0, 100), (800, 100)]
+    assert (found["backoff_ms"], found["idle_ms"], found["critical_path_ms"]) == (700, 0, 200)
+    assert found["node_breakdown"][1]["module_timings"] == {"waiting_for_start": 700}
+    kinds = {each["kind"]: each["saving_ms"] for each in found["optimizations"]}
+    assert kinds == {"retries": 800}, "the node itself is not slow"
+
+
+def test_an_attempt_that_ended_before_it_began_took_no_time() -> None:
+    journal = Journal().begin(0, "a")
+    journal.at(100, node_retrying=ev.NodeRetrying(node_id="a", attempt=2, reason="busy", wait_ms=5000))
+    found = journal.at(300, node_aborted=ev.NodeAborted(node_id="a", attempt=2)).metrics(301)
+    assert (found["node_breakdown"][1]["duration_ms"], found["backoff_ms"], found["idle_ms"]) == (0, 200, 1)
+
+
+def test_what_a_lost_executor_took_along_is_not_the_node_s_time() -> None:
+    journal = Journal().begin(0, "a").end(100, "a").begin(100, "b", "a")
+    journal.at(3100, execution_recovered=ev.ExecutionRecovered(attempt=2))
+    journal.at(3101, node_retrying=ev.NodeRetrying(node_id="b", attempt=2, reason="executor_lost"))
+    found = journal.end(3201, "b", attempt=2).metrics(3201)
+    assert (found["lost_ms"], found["total_duration_ms"], found["critical_path_ms"]) == (3000, 3201, 3201)
+    titles = [each["title"] for each in found["optimizations"]]
+    assert titles == ["See why the executor of B was lost"]
 
 
 def test_waiting_for_a_human_and_pauses_are_reported_apart() -> None:

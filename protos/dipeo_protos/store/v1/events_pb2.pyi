@@ -266,18 +266,20 @@ class NodeFailed(_message.Message):
     def __init__(self, node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., port: _Optional[str] = ..., output_json: _Optional[bytes] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ...) -> None: ...
 
 class NodeRetrying(_message.Message):
-    __slots__ = ("node_id", "iteration", "attempt", "reason", "usage")
+    __slots__ = ("node_id", "iteration", "attempt", "reason", "usage", "wait_ms")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     ITERATION_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     iteration: int
     attempt: int
     reason: str
     usage: TokenUsage
-    def __init__(self, node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[str] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ...) -> None: ...
+    wait_ms: int
+    def __init__(self, node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[str] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., wait_ms: _Optional[int] = ...) -> None: ...
 
 class NodeOutput(_message.Message):
     __slots__ = ("node_id", "iteration", "attempt", "text", "size")

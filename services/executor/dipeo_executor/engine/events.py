@@ -110,6 +110,7 @@ class NodeRetrying:
     attempt: int  # the new one
     reason: str
     usage: Usage | None = None  # of the attempt before
+    wait_ms: int = 0  # until it begins
 
 
 @dataclass(frozen=True, slots=True)
