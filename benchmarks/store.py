@@ -37,7 +37,7 @@ from dipeo_store.backends import (  # noqa: E402
     migrations,
     postgres_database,
     postgres_migrations,
-    postgres_writes,
+    postgres_statements,
     sqlite_writes,
 )
 from dipeo_store.changes import Changes  # noqa: E402
@@ -111,7 +111,7 @@ class StraightPostgres:
         return [found[each] for each in execution_ids]
 
     async def commit(self, rows: Changes) -> float:
-        todo = list(postgres_writes.statements(rows))
+        todo = list(postgres_statements.statements(rows))
         begun = time.perf_counter()
         async with self._db.transaction():
             for sql, columns in todo:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dipeo_store import errors
-from dipeo_store.model import TERMINAL, Append, Appended, Event, Interaction
+from dipeo_store.model import TERMINAL, Append, Appended, Event, Interaction, Published
 
 # Values are at most 8 MiB each; one event may carry several: output, alternate, variables, meta.
 MAX_EVENT_BYTES = 33 * 1024 * 1024
+MAX_HEADS = 1_000  # kept from one transaction to the next
 BACKOFF_S = (0, 5, 30, 120, 600)
 
 
@@ -52,6 +53,23 @@ class Head:
             self.runs.copy(),
             self.interactions.copy(),
         )
+
+
+Heads = dict[str, Head]  # by execution id
+
+
+def keep(heads: Heads, published: Iterable[Published]) -> None:
+    """Of what a transaction knew in the end, the next one may ask for what goes on; the rest is read if it is named."""
+    for execution_id, _ in published:
+        if (head := heads.get(execution_id)) is None:
+            continue
+        if head.status in TERMINAL:
+            del heads[execution_id]
+        else:
+            head.interactions.clear()
+            head.runs = {key: facts for key, facts in head.runs.items() if facts.status == "running"}
+    if len(heads) > MAX_HEADS:
+        heads.clear()
 
 
 def needs_history(head: Head, append: Append) -> bool:

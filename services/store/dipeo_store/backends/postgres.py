@@ -23,7 +23,7 @@ from dipeo_store.backends.postgres_retention import PostgresRetention
 from dipeo_store.backends.postgres_writes import TRIES, Transaction, commit
 from dipeo_store.committer import Committed
 from dipeo_store.errors import DatabaseFailed
-from dipeo_store.journal import HandOver
+from dipeo_store.journal import HandOver, Heads
 
 Result = TypeVar("Result")
 
@@ -58,6 +58,7 @@ class PostgresBackend(PostgresContent, PostgresRetention):
     ) -> None:
         self._database, self._exchange, self._publish = database, exchange, publish
         self._hand_over = hand_over
+        self._known: Heads = {}
         self._committers = Committers(committers, self._commit, self._published)
 
     async def close(self) -> None:
@@ -132,7 +133,7 @@ class PostgresBackend(PostgresContent, PostgresRetention):
         raise AssertionError("unreachable")
 
     async def _commit(self, appends: Sequence[model.Append]) -> Committed:
-        return await commit(self._database, appends)
+        return await commit(self._database, appends, self._known)
 
     def _published(self, published: Sequence[model.Published]) -> None:
         self._publish(published)

@@ -100,7 +100,7 @@ async def _empty_logs(tx: Transaction, age_us: int) -> int:
 
 
 async def _remove_blobs(tx: Transaction, age_us: int) -> int:
-    """Whoever refers to a blob touches its row first (postgres_writes.py): locked and asked again, it is safe to go."""
+    """Whoever refers to a blob touches its row first (postgres_statements.py): locked and asked again, it may go."""
     rows = await tx.db.fetch(
         """
         SELECT hash FROM blobs b WHERE created_at < now_us() - $1::bigint

@@ -21,7 +21,7 @@ from dipeo_store.backends.sqlite_content import SqliteContent
 from dipeo_store.backends.sqlite_retention import SqliteRetention
 from dipeo_store.backends.sqlite_writes import Unit
 from dipeo_store.committer import Committed, Committer
-from dipeo_store.journal import HandOver
+from dipeo_store.journal import HandOver, Heads
 
 log = logs.get(__name__)
 
@@ -29,6 +29,7 @@ READERS = 3
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # 1000 pages, SQLite's own measure
 PAGE_BYTES = 4096
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
+SMALL_BYTES = 64 * 1024  # of values, in an append that may be committed on the event loop
 
 Result = TypeVar("Result")
 
@@ -146,7 +147,8 @@ class SqliteBackend(SqliteContent, SqliteRetention):
         self._file, self._clock, self._hand_over = file, clock, hand_over
         self._writer, self._checkpointer = writer, checkpointer
         self._wal = file.with_name(file.name + "-wal")
-        self._heads: sqlite_writes.Heads = {}  # nobody else writes to this file
+        self._heads: Heads = {}  # nobody else writes to this file
+        self._wal_is_long = False
         self._written = 0  # bytes since the last checkpoint, estimated
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -164,7 +166,8 @@ class SqliteBackend(SqliteContent, SqliteRetention):
     # --- writes ---
 
     async def append(self, appends: Sequence[model.Append]) -> list[model.Appended | DipeoError]:
-        return await self._committer.submit(appends)
+        small = len(appends) == 1 and not self._wal_is_long and sum(it.size for it in appends[0].events) < SMALL_BYTES
+        return await self._committer.submit(appends, small=small)
 
     async def create(self, new: model.NewExecution) -> model.Created:
         return await self._operate(sqlite_inbox.create, new)
@@ -206,32 +209,36 @@ class SqliteBackend(SqliteContent, SqliteRetention):
         return result
 
     def _commit(self, units: Sequence[Unit]) -> Committed:
-        """On the writer's thread."""
+        """On the writer's thread, or on the loop while that thread has nothing to do."""
         with translated(self._file):
             committed = sqlite_writes.commit(self._writer, units, now=self._clock(), heads=self._heads)
         self._keep_wal_short(units, committed)
         return committed
 
     def _keep_wal_short(self, units: Sequence[Unit], committed: Committed) -> None:
-        """Checkpoints beside the writer, by an estimate of what was written: about a page more than each event."""
+        """Checkpoints beside the writer, by an estimate of what was written: about a page more than each event.
+
+        Under steady load one never catches up with the writer, so the file would grow for ever: the commit after it has
+        become long restarts it, on the writer's thread (see append).
+        """
         events = [event for published in committed.published for event in published.events]
         self._written += PAGE_BYTES * (len(units) + len(events)) + sum(event.size for event in events)
         if self._written > CHECKPOINT_BYTES:
             self._written = 0
             self._background.submit(self._checkpoint)
         with contextlib.suppress(OSError, DipeoError), translated(self._file):  # the group is durable already
-            self._restart_long_wal()
+            if self._wal_is_long:
+                self._restart_wal()
+            self._wal_is_long = self._wal.stat().st_size > WAL_LIMIT_BYTES
 
     def _checkpoint(self) -> None:
         with translated(self._file):
             self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def _restart_long_wal(self) -> None:
-        """Under steady load a passive checkpoint never catches up with the writer, so the file would grow for ever."""
-        if self._wal.stat().st_size > WAL_LIMIT_BYTES:
-            self._writer.execute("PRAGMA busy_timeout = 0")  # a reader in the way: next time
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._writer.execute("PRAGMA busy_timeout = 5000")
+    def _restart_wal(self) -> None:
+        self._writer.execute("PRAGMA busy_timeout = 0")  # a reader in the way: next time
+        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._writer.execute("PRAGMA busy_timeout = 5000")
 
     # --- reads ---
 

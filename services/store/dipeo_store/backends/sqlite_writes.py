@@ -10,15 +10,23 @@ from dipeo_kit.errors import DipeoError
 from dipeo_store import errors
 from dipeo_store.changes import Changes, EventRow, InteractionOpened, MessageRow, RunOpened
 from dipeo_store.committer import Committed
-from dipeo_store.journal import Head, RunFacts, RunKey, interactions_named, judge, needs_history, runs_named
-from dipeo_store.model import TERMINAL, Append, Appended, Event, Published
+from dipeo_store.journal import (
+    Head,
+    Heads,
+    RunFacts,
+    RunKey,
+    interactions_named,
+    judge,
+    keep,
+    needs_history,
+    runs_named,
+)
+from dipeo_store.model import Append, Appended, Event, Published
 from dipeo_store.payload import dump
 from dipeo_store.projection import project
 
 Operation = Callable[["Transaction"], Any]
 Unit = Append | Operation
-Heads = dict[str, Head]  # by execution id
-MAX_HEADS = 1_000  # kept from one transaction to the next
 
 
 def _insert(table: str, row: type[EventRow | RunOpened | MessageRow | InteractionOpened]) -> str:
@@ -107,22 +115,8 @@ class Transaction:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             raise
-        self._forget_what_is_over()
+        keep(self.heads, self.published)
         return Committed(outcomes, self.published)
-
-    def _forget_what_is_over(self) -> None:
-        """A run that goes on asks about what is running now; the rest is read when it is named after all."""
-        for execution_id, _ in self.published:
-            head = self.heads.get(execution_id)
-            if head is None:
-                continue
-            if head.status in TERMINAL:
-                del self.heads[execution_id]
-                continue
-            head.interactions.clear()
-            head.runs = {key: facts for key, facts in head.runs.items() if facts.status == "running"}
-        if len(self.heads) > MAX_HEADS:
-            self.heads.clear()
 
     def _operate(self, operation: Operation) -> Any:
         self.flush()
