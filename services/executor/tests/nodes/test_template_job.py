@@ -53,6 +53,14 @@ async def test_data_of_a_start_node_is_seen_as_in_prompts(tmp_path):
     assert (await fill(tmp_path, "{{town}}", {"default": {"default": {"town": "Oslo"}}})).value == "Oslo"
 
 
+async def test_what_a_template_includes_is_read_at_each_filling(tmp_path):
+    ctx, said = context(tmp_path), []
+    for text in ("one", "two"):
+        (tmp_path / "part.j2").write_text(text)
+        said.append((await run(template_job, {"template_content": "{% include 'part.j2' %}"}, {}, ctx)).value)
+    assert said == ["one", "two"]
+
+
 async def test_a_template_file_is_named_by_a_template_and_includes_its_neighbours(tmp_path):
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages/base.j2").write_text("<{% block body %}{% endblock %}>\n")
