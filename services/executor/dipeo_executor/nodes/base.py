@@ -157,6 +157,8 @@ class NodeCount:
 class Files(Protocol):
     """The project's files. Every path is contained in BASE after symlink resolution (decision 14)."""
 
+    def __hash__(self) -> int: ...  # what was made for a project is kept for it
+
     def resolve(self, name: str) -> str:
         """Absolute path of a name relative to BASE. Raises NodeError when it leaves BASE."""
 
