@@ -31,6 +31,9 @@ class Given:
     answers: Annotated[str, typer.Option("--answers", metavar="FILE", help="The same, a JSON object.")] = ""
     no_interactive: Annotated[bool, typer.Option("--no-interactive", help='Questions are answered "".')] = False
     mock_llm: Annotated[bool, typer.Option("--mock-llm", help="Deterministic answers, no model is called.")] = False
+    mock_llm_file: Annotated[
+        str, typer.Option("--mock-llm-file", metavar="F", help="The same, by a script: JSON or YAML.")
+    ] = ""
     env_file: Annotated[str, typer.Option("--env-file", metavar="F", help="Variables for the stack it starts.")] = ""
 
 
@@ -154,7 +157,8 @@ def _what(given: Given) -> dict[str, Any]:
         "changes": inputs.changes(given.set_ or []),
         "answers": inputs.answers(given.answers, given.answer or []),
         "interactive": not given.no_interactive,
-        "mock_llm": given.mock_llm,
+        "mock_llm": given.mock_llm or bool(given.mock_llm_file),
+        "mock_script": inputs.script(given.mock_llm_file),
     }
 
 

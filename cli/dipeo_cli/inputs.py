@@ -19,7 +19,7 @@ def variables(file: str, data: str, pairs: list[str], *, option: str = "--input-
         raise Usage(f"--inputs is not allowed with {option}")
     given: dict[str, Any] = {}
     if file:
-        given = _mapping(_parse_file(file), f"--inputs {file}")
+        given = _mapping(_parse_file(file, "--inputs"), f"--inputs {file}")
     elif data:
         given = _mapping(_json(data, option), option)
     for pair in pairs:
@@ -30,7 +30,7 @@ def variables(file: str, data: str, pairs: list[str], *, option: str = "--input-
 
 def answers(file: str, pairs: list[str]) -> dict[str, str]:
     """--answers FILE and --answer LABEL=TEXT: node label -> text."""
-    given = _mapping(_parse_file(file), f"--answers {file}") if file else {}
+    given = _mapping(_parse_file(file, "--answers"), f"--answers {file}") if file else {}
     for label, text in given.items():
         if not isinstance(text, str):
             raise Usage(f"--answers {file}: the answer for {label} must be text")
@@ -40,6 +40,16 @@ def answers(file: str, pairs: list[str]) -> dict[str, str]:
             raise Usage(f"--answer {pair}: write LABEL=TEXT")
         given[label] = text
     return given
+
+
+def script(file: str) -> list[Any]:
+    """--mock-llm-file FILE: rules of the mock; what they may say is for the executor to judge."""
+    rules = _parse_file(file, "--mock-llm-file") if file else []
+    if not isinstance(rules, list):
+        raise Usage(
+            f"--mock-llm-file {file} must be a list of rules", hint="e.g. [{reply: hello}], see docs/persons.md"
+        )
+    return rules
 
 
 def seconds(text: str, option: str) -> float:
@@ -97,9 +107,9 @@ def _pair(pair: str, option: str = "-i") -> tuple[str, Any]:
     return key, text
 
 
-def _parse_file(name: str) -> Any:
-    option = f"--inputs {name}"
-    text = _read(name, "--inputs")
+def _parse_file(name: str, option: str) -> Any:
+    text = _read(name, option)
+    option = f"{option} {name}"
     if name.endswith((".yaml", ".yml")):
         return _yaml(text, option)
     if name.endswith(".toml"):

@@ -28,6 +28,7 @@ class Request:
     default_timeout_s: float = 300.0  # foreground only (decision 36)
     wait_s: float | None = None  # for its end, then it goes on without us
     mock_llm: bool = False
+    mock_script: list[Any] = field(default_factory=list)
     name: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     max_cost_usd: float | None = None
@@ -77,7 +78,8 @@ def submit(
         "interactive": interactive,
         "answers": request.answers,
     }
-    more = {"timeout_s": timeout_s, "name": request.name, "labels": request.labels}
+    more: Json = {"timeout_s": timeout_s, "name": request.name, "labels": request.labels}
+    more |= {"mock_script": request.mock_script}
     options |= {name: value for name, value in more.items() if value}
     limits = {"max_cost_usd": request.max_cost_usd, "max_tokens": request.max_tokens}
     options |= {name: value for name, value in limits.items() if value is not None}

@@ -176,3 +176,28 @@ def test_doctor_of_a_running_stack(house: Any) -> None:
     assert found["store"]["found"].endswith("in use") or "no runs yet" in found["store"]["found"]
     version = house("version", "--json").json
     assert version["compatible"] is True and version["gateway"]["version"] == version["version"]
+
+
+def test_a_script_answers_for_every_person_and_what_is_wrong_with_it_is_told(house: Any) -> None:
+    person = "persons:\n  Ada: {service: openai, model: gpt-4o-mini}\n"
+    asking = "{label: Ask, type: person_job, person: Ada, default_prompt: about tea, max_iteration: 1}"
+    name = house.write("scripted.light.yaml", chain(asking) + person)
+
+    def run(script: str, text: str) -> Any:
+        return house("run", name, "--output-only", "--mock-llm-file", house.write(script, text))
+
+    assert (
+        run("script.yaml", "- {contains: coffee, reply: no}\n- {node: Ask, reply: a green one}\n").out
+        == "a green one\n"
+    )
+    assert run("script.json", '[{"person": "Ada", "reply": {"score": 3}}]').out == '{"score": 3}\n'
+    for script, text, words in (
+        ("wrong.yaml", "- {node: Ask, answer: x}", "rule 1 answer"),
+        ("map.yaml", "reply: x", "must be a list of rules"),
+        ("broken.json", "[{", "--mock-llm-file"),
+        ("status.yaml", "- {status: 200}", "rule 1 status"),
+    ):
+        refused = run(script, text)
+        assert refused.code in (1, 2) and refused.out == "" and words in refused.err, refused
+    missing = house("run", name, "--mock-llm-file", "none.yaml")
+    assert missing.code == 2 and "none.yaml" in missing.err

@@ -294,3 +294,17 @@ async def test_an_endpoint_named_as_an_image_gets_what_a_person_has_drawn(tmp_pa
     assert (tmp_path / "files/results/drawing.jpg").read_bytes() == b"hello"
     (tool,) = json.loads(next(run.meta_json for run in done.node_runs if run.label == "A"))["tool_outputs"]
     assert (tool["result"]["format"], tool["result"]["width"], tool["result"]["height"]) == ("jpeg", 8, 6)
+
+
+async def test_a_script_answers_for_everybody_and_a_retried_run_hears_it_again(home: House):
+    rules = [
+        {"node": "A", "attempt": 1, "status": 429},
+        {"node": "A", "replies": ["first draft", "second draft"]},
+    ]
+    text = one(", retry: {attempts: 3, delay_s: 0}", persons=ADA)
+    done = await home.run(text, mock_script_json=json.dumps(rules).encode())
+    assert done.status == "completed" and done.output("A") == "first draft"
+    again = await home.follow(await home.retry(done.execution_id))
+    assert again.output("A") == "first draft"
+    for each in (done, again):
+        assert [run.attempt for run in each.node_runs if run.label == "A"] == [1, 2]

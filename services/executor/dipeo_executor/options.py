@@ -1,10 +1,12 @@
 """How a run behaves beyond its diagram: executor.v1.RunOptions, and the JSON the store keeps of it (decision 35)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from dipeo_executor import values
 from dipeo_executor.engine.state import Limits
+from dipeo_executor.llm import script
 from dipeo_executor.program import Budget
 from dipeo_kit.errors import BadInput
 from dipeo_protos.executor.v1 import executor_pb2
@@ -27,6 +29,7 @@ class Options:
     max_tokens: int = 0
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    mock_script: Sequence[Any] = ()
 
     @property
     def budget(self) -> Budget:
@@ -49,8 +52,18 @@ def from_pb(options: executor_pb2.RunOptions) -> Options:
     return Options(
         options.mock_llm, options.keep_going, options.timeout_s, dict(options.answers), options.non_interactive,
         options.max_parallel, options.max_node_runs, options.max_cost_usd, options.max_tokens,
-        options.name, dict(options.labels),
+        options.name, dict(options.labels), _script(options),
     )  # fmt: skip
+
+
+def _script(options: executor_pb2.RunOptions) -> Sequence[Any]:
+    if not options.mock_script_json:
+        return ()
+    if not options.mock_llm:
+        raise BadInput("option mock_script is for the mock only; give mock_llm, too")
+    rules: Sequence[Any] = values.decode(options.mock_script_json)
+    script.read(rules)
+    return rules
 
 
 def to_json(options: Options) -> bytes:

@@ -23,6 +23,7 @@ from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.scheduler import advance, failed
 from dipeo_executor.engine.state import Frame, Running, State, apply
 from dipeo_executor.journal import Journal
+from dipeo_executor.llm import script
 from dipeo_executor.llm.metering import Metered
 from dipeo_executor.llm.models import Models
 from dipeo_executor.llm.prices import Prices
@@ -76,6 +77,7 @@ class Run:
         self.claim, self.state, self.options, self.tools = claim, state, options, tools
         self.budget = Budget(options.timeout_s)
         self.trace_parent = ""  # W3C, of the span around this run
+        self._script = script.read(options.mock_script)
         self._ledgers = Ledgers(state, options.budget, tools.prices)
         self._head_seq = claim.head_seq
         self._names = wire.Names(state.root.program)
@@ -248,7 +250,10 @@ class Run:
         if wait_s:
             await asyncio.sleep(wait_s)
         tools = self.tools
-        metered = Metered(tools.models, self._ledgers.of(frame), self.options.mock_llm, tools.trace_content)
+        place = script.Place(node.id, node.label, run.iteration + 1, run.attempt)
+        metered = Metered(
+            tools.models, self._ledgers.of(frame), self.options.mock_llm, tools.trace_content, self._script, place
+        )
         partial = Partial(lambda text, size: self._tell(ev.NodeOutput(path, run.iteration, run.attempt, text, size)))
         context = NodeContext(
             self.state, frame, index, run, self.claim.execution_id, tools.files, tools.workers, metered, tools.http,

@@ -158,6 +158,12 @@ def _set_labels(made: executor_pb2.RunOptions, name: str, value: Any) -> None:
     made.labels.update(value)
 
 
+def _set_script(made: executor_pb2.RunOptions, name: str, value: Any) -> None:
+    if not isinstance(value, list):
+        raise errors.BadInput(f"{name}: a list of rules is needed")
+    made.mock_script_json = json.dumps(value).encode()
+
+
 _OPTIONS: Mapping[str, Callable[[executor_pb2.RunOptions, str, Any], None]] = {
     "mock_llm": _set_flag("mock_llm"),
     "keep_going": _set_flag("keep_going"),
@@ -170,6 +176,7 @@ _OPTIONS: Mapping[str, Callable[[executor_pb2.RunOptions, str, Any], None]] = {
     "max_tokens": _set_count("max_tokens"),
     "name": _set_name,
     "labels": _set_labels,
+    "mock_script": _set_script,
 }
 
 

@@ -140,7 +140,7 @@ class ExecuteDiagramInput:
     options: JSON | None = strawberry.field(
         default=None,
         description="mock_llm, keep_going, interactive, answers, timeout_s, max_parallel, max_node_runs, max_cost_usd, "
-        "max_tokens, name, labels.",
+        "max_tokens, name, labels, mock_script.",
     )
     execution_id: strawberry.ID | None = None
     changes: JSON | None = strawberry.field(

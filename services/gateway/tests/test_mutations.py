@@ -63,6 +63,7 @@ async def test_a_valid_diagram_is_handed_to_the_executor_and_answered_at_once(ho
             "max_node_runs": 7,
             "max_cost_usd": 0.5,
             "max_tokens": 900,
+            "mock_script": [{"reply": "hello"}],
             "timeout_s": None,
         },
         timeout_seconds=60,
@@ -81,6 +82,7 @@ async def test_a_valid_diagram_is_handed_to_the_executor_and_answered_at_once(ho
     assert (options.timeout_s, options.max_parallel, options.max_node_runs) == (60, 2, 7)
     assert (options.max_cost_usd, options.max_tokens) == (0.5, 900)
     assert dict(options.answers) == {"Ask": "yes"}
+    assert json.loads(options.mock_script_json) == [{"reply": "hello"}]
 
 
 async def test_an_invalid_diagram_comes_back_as_its_problems_and_stores_nothing(house):
@@ -122,6 +124,7 @@ async def test_inline_data_is_sent_as_text_in_the_format_it_declares(house):
         ({"diagram_source": "x", "options": {"max_cost_usd": 0}}, "options.max_cost_usd"),
         ({"diagram_source": "x", "options": {"max_tokens": 1.5}}, "options.max_tokens"),
         ({"diagram_source": "x", "options": {"answers": {"A": 1}}}, "options.answers"),
+        ({"diagram_source": "x", "options": {"mock_script": {"reply": "x"}}}, "options.mock_script"),
         ({"diagram_source": "x", "options": {"timeout_s": -1}}, "options.timeout_s"),
         ({"diagram_source": "x", "options": {"max_parallel": 0}}, "options.max_parallel"),
         ({"diagram_source": "x", "timeout_seconds": -5}, "timeout_seconds"),

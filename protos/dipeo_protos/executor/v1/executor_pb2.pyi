@@ -77,7 +77,7 @@ class Interface(_message.Message):
     def __init__(self, description: _Optional[str] = ..., mcp_json: _Optional[bytes] = ..., defaults_json: _Optional[bytes] = ..., inputs_json: _Optional[bytes] = ..., node_types: _Optional[_Iterable[str]] = ..., straight: _Optional[bool] = ...) -> None: ...
 
 class RunOptions(_message.Message):
-    __slots__ = ("mock_llm", "keep_going", "timeout_s", "answers", "non_interactive", "max_parallel", "max_node_runs", "max_cost_usd", "max_tokens", "name", "labels")
+    __slots__ = ("mock_llm", "keep_going", "timeout_s", "answers", "non_interactive", "max_parallel", "max_node_runs", "max_cost_usd", "max_tokens", "name", "labels", "mock_script_json")
     class AnswersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +103,7 @@ class RunOptions(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    MOCK_SCRIPT_JSON_FIELD_NUMBER: _ClassVar[int]
     mock_llm: bool
     keep_going: bool
     timeout_s: float
@@ -114,7 +115,8 @@ class RunOptions(_message.Message):
     max_tokens: int
     name: str
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, mock_llm: _Optional[bool] = ..., keep_going: _Optional[bool] = ..., timeout_s: _Optional[float] = ..., answers: _Optional[_Mapping[str, str]] = ..., non_interactive: _Optional[bool] = ..., max_parallel: _Optional[int] = ..., max_node_runs: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., max_tokens: _Optional[int] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    mock_script_json: bytes
+    def __init__(self, mock_llm: _Optional[bool] = ..., keep_going: _Optional[bool] = ..., timeout_s: _Optional[float] = ..., answers: _Optional[_Mapping[str, str]] = ..., non_interactive: _Optional[bool] = ..., max_parallel: _Optional[int] = ..., max_node_runs: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., max_tokens: _Optional[int] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., mock_script_json: _Optional[bytes] = ...) -> None: ...
 
 class SubmitRequest(_message.Message):
     __slots__ = ("source", "variables_json", "options", "execution_id", "origin", "principal", "idempotency_key", "uploads", "changes_json")

@@ -9,6 +9,16 @@ from dipeo_executor.program import Person
 
 
 @dataclass(frozen=True, slots=True)
+class Scripted:
+    """What the mock is to do: fail as an HTTP status, or say a text, in so many seconds, perhaps half of it only."""
+
+    text: str = ""
+    status: int = 0
+    seconds: float = 0.0
+    breaks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """See nodes.base.Llm.complete for each field."""
 
@@ -20,3 +30,9 @@ class Call:
     purpose: str = "answer"
     tools: Sequence[ModelTool] = ()
     on_text: Callable[[str], None] | None = None
+    scripted: Scripted | None = None  # for the mock: not by its own rules
+
+    @property
+    def asked(self) -> str:
+        """The last user message."""
+        return next((it["content"] for it in reversed(self.messages) if it["role"] == "user"), "")

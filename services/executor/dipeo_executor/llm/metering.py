@@ -9,6 +9,7 @@ from dipeo_executor.llm import genai
 from dipeo_executor.llm.call import Call
 from dipeo_executor.llm.ledger import Ledger
 from dipeo_executor.llm.models import Models
+from dipeo_executor.llm.script import Place, Script
 from dipeo_executor.nodes.base import ModelTool, Reply, Usage
 from dipeo_executor.program import Person
 
@@ -32,6 +33,8 @@ class Metered:
     ledger: Ledger
     mock: bool
     trace_content: bool = False
+    script: Script = Script()  # of the mock
+    place: Place = Place()
     calls: list[Counted] = field(default_factory=list)
 
     async def complete(
@@ -49,6 +52,8 @@ class Metered:
         if self.mock:
             person = replace(person, service="mock")
         call = Call(person, messages, schema, temperature, max_tokens, purpose, tools, on_text)
+        if self.mock and self.script.rules:
+            call = replace(call, scripted=self.script.answer(call, self.place))
         expected = await self.ledger.hold(call)
         try:
             with genai.chat_span(call, content=self.trace_content) as span:

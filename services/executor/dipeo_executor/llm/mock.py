@@ -8,7 +8,7 @@ and else it is "echo: " + the message. N counts the person's own earlier answers
 Tokens are words. Asked to select memories, it keeps all.
 
 Beside these, [[latency 500]] takes so many milliseconds, the words of a streamed answer evenly spread over them, and
-[[break]] breaks off half way, as a lost connection does.
+[[break]] breaks off half way, as a lost connection does. A script comes before all of these (script.py).
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dipeo_executor.llm.call import Call
+from dipeo_executor.llm.call import Call, Scripted
 from dipeo_executor.llm.errors import ServiceDown, status_error
 from dipeo_executor.nodes.base import ModelTool, Reply, Usage
 from dipeo_executor.program import Person
@@ -30,29 +30,36 @@ _LISTED = re.compile(r"^\[([\w-]+)\]", re.MULTILINE)  # a candidate of the memor
 
 
 async def answer(call: Call) -> Reply:
-    """Raises ModelError where the prompt asks for one."""
-    messages, person = call.messages, call.person
-    asked = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+    """Raises ModelError where the prompt or the script asks for one."""
+    person = call.person
+    planned = call.scripted or _by_rule(call)
+    if planned.status:
+        await asyncio.sleep(planned.seconds)
+        raise status_error(person, planned.status, "the mock was asked for this")
+    await _say(planned, call)
+    words = sum(len(message["content"].split()) for message in call.messages)
+    return Reply(planned.text, Usage(input=words, output=len(planned.text.split())), person.model or "mock")
+
+
+def _by_rule(call: Call) -> Scripted:
+    asked = call.asked
     if call.purpose == "memory_selection":
-        text = json.dumps({"message_ids": _LISTED.findall(asked)})
-    else:
-        latency = _LATENCY.search(asked)
-        seconds = int(latency[1]) / 1000 if latency else 0.0
-        if failing := _STATUS.search(asked):
-            await asyncio.sleep(seconds)
-            raise status_error(person, int(failing[1]), "the prompt asked the mock for this")
-        text = _text(asked, messages, call.schema)
-        await _say(text, seconds, call, breaks="[[break]]" in asked)
-    words = sum(len(message["content"].split()) for message in messages)
-    return Reply(text, Usage(input=words, output=len(text.split())), person.model or "mock")
+        return Scripted(json.dumps({"message_ids": _LISTED.findall(asked)}))
+    status, latency = _STATUS.search(asked), _LATENCY.search(asked)
+    return Scripted(
+        "" if status else _text(asked, call.messages, call.schema),
+        int(status[1]) if status else 0,
+        int(latency[1]) / 1000 if latency else 0.0,
+        "[[break]]" in asked,
+    )
 
 
-async def _say(text: str, seconds: float, call: Call, *, breaks: bool) -> None:
-    pieces = re.findall(r"\s*\S+", text) or [text]
+async def _say(planned: Scripted, call: Call) -> None:
+    pieces = re.findall(r"\s*\S+", planned.text) or [planned.text]
     for number, piece in enumerate(pieces):
-        if seconds:
-            await asyncio.sleep(seconds / len(pieces))
-        if breaks and 2 * number >= len(pieces):
+        if planned.seconds:
+            await asyncio.sleep(planned.seconds / len(pieces))
+        if planned.breaks and 2 * number >= len(pieces):
             raise ServiceDown(f"{call.person.service} broke off for model {call.person.model}; try again")
         if call.on_text is not None:
             call.on_text(piece)
