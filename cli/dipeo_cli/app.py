@@ -57,7 +57,7 @@ def dipeo(
     api_url: Annotated[str, typer.Option("--api-url", metavar="URL", help="Gateway; default: the local stack.")] = "",
     token: Annotated[str, typer.Option("--token", metavar="TOKEN", help="Of that gateway.")] = "",
     context_name: Annotated[
-        str, typer.Option("--context", metavar="NAME", help="Gateway by name: `dipeo context`.")
+        str, typer.Option("--context", metavar="CONTEXT", help="Gateway by name: `dipeo context`.")
     ] = "",
     no_autostart: Annotated[bool, typer.Option("--no-autostart", help="Never start the local stack.")] = False,
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask on the terminal.")] = False,

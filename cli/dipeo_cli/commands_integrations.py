@@ -27,7 +27,7 @@ def integrations_init(context: typer.Context, path: Folder = "", as_json: AsJson
 def integrations_validate(
     context: typer.Context,
     path: Folder = "",
-    provider: Annotated[str, typer.Option("--provider", metavar="NAME", help="Only this one.")] = "",
+    provider: Annotated[str, typer.Option("--provider", metavar="PROVIDER", help="Only this one.")] = "",
     as_json: AsJson = False,
 ) -> int:
     """Check the project's manifests."""
@@ -80,7 +80,7 @@ def integrations_call(
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="As `dipeo integrations show` lists it.")],
     input: Input = None,
     config: Annotated[str, typer.Option("--config", metavar="JSON", help="Instead of -i: its config.")] = "",
-    key: Annotated[str, typer.Option("--key", metavar="NAME", help="Of `dipeo keys`; default: the environment.")] = "",
+    key: Annotated[str, typer.Option("--key", metavar="KEY", help="Of `dipeo keys`; default: the environment.")] = "",
     timeout: Annotated[str, typer.Option("--timeout", metavar="S", help="Of one attempt.")] = "",
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -105,9 +105,9 @@ def integrations_call(
 def integrations_test(
     context: typer.Context,
     provider: ProviderName,
-    operation: Annotated[str, typer.Option("--operation", metavar="NAME", help="To call.")] = "",
+    operation: Annotated[str, typer.Option("--operation", metavar="OPERATION", help="To call.")] = "",
     config: Annotated[str, typer.Option("--config", metavar="JSON", help="Its config.")] = "",
-    key: Annotated[str, typer.Option("--key", metavar="NAME", help="Of `dipeo keys`; default: the environment.")] = "",
+    key: Annotated[str, typer.Option("--key", metavar="KEY", help="Of `dipeo keys`; default: the environment.")] = "",
     as_json: AsJson = False,
 ) -> int:
     """Call one operation; only whether it went well is told."""

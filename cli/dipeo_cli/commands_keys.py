@@ -7,7 +7,7 @@ import typer
 from dipeo_cli.app import CONNECT, app
 from dipeo_cli.options import AsJson
 
-KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Name or id; diagrams use it as api_key_id.")]
+KeyName = Annotated[str, typer.Argument(metavar="KEY", help="Name or id; diagrams use it as api_key_id.")]
 
 keys_app = typer.Typer(help="Keys of model services and APIs, encrypted.")
 app.add_typer(keys_app, name="keys", rich_help_panel=CONNECT)

@@ -51,7 +51,7 @@ def mcp_list(context: typer.Context, as_json: AsJson = False) -> int:
 @mcp_app.command("unpublish")
 def mcp_unpublish(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As in `dipeo mcp list`.")],
+    name: Annotated[str, typer.Argument(metavar="PUBLISHED", help="As in `dipeo mcp list`.")],
     as_json: AsJson = False,
 ) -> int:
     """Take a published diagram away."""

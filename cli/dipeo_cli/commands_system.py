@@ -7,8 +7,8 @@ import typer
 from dipeo_cli.app import CONNECT, SYSTEM, app
 from dipeo_cli.options import AsJson
 
-SettingName = Annotated[str, typer.Argument(metavar="NAME", help="Of the setting; `dipeo config list` shows them.")]
-ContextName = Annotated[str, typer.Argument(metavar="NAME", help="Of the gateway.")]
+SettingName = Annotated[str, typer.Argument(metavar="SETTING", help="`dipeo config list` shows them.")]
+ContextName = Annotated[str, typer.Argument(metavar="CONTEXT", help="Name of a gateway.")]
 
 
 @app.command(rich_help_panel=SYSTEM)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -76,7 +77,7 @@ class ScriptedGateway:
             body: Json = {"status": "ok", "service": "dipeo-gateway", "version": self.version, "base": "/elsewhere"}
         else:
             request = json.loads((await receive())["body"])
-            name = next(name for name in self.answers if f"{name}(" in request["query"])
+            name = next(name for name in self.answers if re.search(rf"\b{name}\b", request["query"]))
             self.asked.append((name, request["variables"]))
             given = self.answers[name]
             body = given if isinstance(given, dict) and "errors" in given else {"data": {name: given}}

@@ -1,9 +1,11 @@
 """What a person sees: no broken line, no stuck prompt (spec/cli.md §14.3). Needs tmux."""
 
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -236,3 +238,22 @@ def test_what_would_be_destroyed_is_asked_for(window: Open, project: Project) ->
         screen.see(r"abort 1 run\? \[y/N\]")
         screen.type("y")
         screen.see(rf"^{execution_id} aborted")
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed; on Debian: apt-get install zsh")
+def test_zsh_completes_commands_and_the_nodes_of_a_run(window: Open, project: Project, tmp_path: Path) -> None:
+    execution_id = project.json("run", "ask", "--no-interactive", "--json", "-q")["session_id"]
+    command = tmp_path / "dipeo"
+    command.write_text(f'#!/bin/sh\nexec {DIPEO} "$@"\n')
+    command.chmod(0o755)
+    with window(environment={"PATH": f"{tmp_path}:{project.environment['PATH']}"}) as screen:
+        screen.run("exec zsh -f -i")
+        screen.run("PS1='Z> '; autoload -U compinit; compinit -u -D; source <(dipeo completion zsh); echo ready")
+        screen.see(r"^ready$")
+        screen.keys("dipeo conf\t")
+        screen.see(r"^Z> dipeo config")
+        screen.press("C-u")
+        screen.keys(f"dipeo logs {execution_id} --node \t")
+        screen.see(r"^Ask +-- user_response")
+        screen.keys("As\t-f\n")
+        screen.see(r'node "Ask" completed')

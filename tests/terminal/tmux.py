@@ -30,8 +30,12 @@ class Terminal:
 
     def type(self, text: str) -> None:
         """A line, with Enter."""
+        self.keys(text)
+        self.press("Enter")
+
+    def keys(self, text: str) -> None:
+        """As typed, without Enter."""
         self.tmux("send-keys", "-l", text)
-        self.tmux("send-keys", "Enter")
 
     def press(self, key: str) -> None:
         """A key as tmux names it: C-c, Enter."""
