@@ -33,8 +33,8 @@ class Metered:
     ledger: Ledger
     mock: bool
     trace_content: bool = False
-    script: Script = Script()  # of the mock
-    place: Place = Place()
+    script: Script = field(default_factory=Script)  # of the mock
+    place: Place = field(default_factory=Place)
     calls: list[Counted] = field(default_factory=list)
 
     async def complete(

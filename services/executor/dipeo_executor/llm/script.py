@@ -6,7 +6,7 @@
     - {contains: weather, attempt: 1, status: 429}     # fails as that HTTP status
     - {reply: hello, latency_ms: 50, break: true}      # takes its time; breaks off half way
 
-Nothing is counted, so a run that is recovered or retried hears the same. What no rule fits, the rules of mock.py answer.
+Nothing is counted, so a run that is recovered or retried hears the same. What no rule fits goes by mock.py.
 """
 
 import json
