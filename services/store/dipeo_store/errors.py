@@ -81,8 +81,8 @@ class TooLarge(Refused):
 class JournalFull(Refused):
     reason = "JOURNAL_FULL"
 
-    def __init__(self, execution_id: str, limit: int) -> None:
-        super().__init__(f"execution {execution_id}: its journal may have {limit} events, and is full")
+    def __init__(self, execution_id: str, limit: str) -> None:
+        super().__init__(f"execution {execution_id}: its journal may have {limit}, and is full")
         self.execution_id = execution_id
 
 

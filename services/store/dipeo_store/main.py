@@ -44,6 +44,7 @@ async def running(settings: Settings, *, clock: Clock = now_us) -> AsyncIterator
             heartbeat_s=settings.heartbeat_s,
             lost_s=settings.lost_s,
             max_events=settings.max_events,
+            max_journal_mb=settings.max_journal_mb,
         )
         address = await stack.enter_async_context(
             rpc.serve(

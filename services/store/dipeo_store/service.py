@@ -9,9 +9,8 @@ from dipeo_kit.rpc import MAX_MESSAGE_BYTES
 from dipeo_protos.store.v1 import store_pb2 as pb
 from dipeo_store import observed, wire
 from dipeo_store.backends import Backend, Clock
+from dipeo_store.bounds import Bounds
 from dipeo_store.content_service import ContentService, Context
-from dipeo_store.errors import InvalidEvent, JournalFull
-from dipeo_store.journal import ends_execution
 from dipeo_store.model import Append, Execution, Signal, Work
 from dipeo_store.retention import Ages
 from dipeo_store.secrets import Safe
@@ -36,10 +35,11 @@ class StoreService(ContentService):
         heartbeat_s: float,
         lost_s: float,
         max_events: int,
+        max_journal_mb: int,
     ) -> None:
         super().__init__(backend, safe, ages)
         self._sessions, self._watchers = sessions, watchers
-        self._max_events = max_events
+        self._bounds = Bounds(backend.journal_bytes, max_events=max_events, max_bytes=max_journal_mb * 1024**2)
         self._clock, self._heartbeat_s, self._lost_s = clock, heartbeat_s, lost_s
         self._waiting: set[asyncio.Task[object]] = set()  # append streams with nothing to do
         self._stopping = False
@@ -119,11 +119,15 @@ class StoreService(ContentService):
         raise Unavailable("the store is stopping; append to the next one")
 
     async def _append(self, request: pb.AppendRequest) -> pb.AppendResponse:
-        appends = [_bounded(each, self._max_events) for each in wire.appends_from_pb(request)]
-        outcomes = iter(await self._backend.append([each for each in appends if isinstance(each, Append)]))
+        appends = [await self._bounds.checked(each) for each in wire.appends_from_pb(request)]
+        admitted = [each for each in appends if isinstance(each, Append)]
+        outcomes = await self._backend.append(admitted)
+        for append, outcome in zip(admitted, outcomes, strict=True):
+            self._bounds.count(append, outcome)
+        answers = iter(outcomes)
         return pb.AppendResponse(
             results=[
-                wire.append_result_to_pb(asked.execution_id, next(outcomes) if isinstance(each, Append) else each)
+                wire.append_result_to_pb(asked.execution_id, next(answers) if isinstance(each, Append) else each)
                 for asked, each in zip(request.appends, appends, strict=True)
             ]
         )
@@ -232,14 +236,6 @@ class StoreService(ContentService):
             messages=map(wire.message_to_pb, page),
             next_page_token=wire.token(page[-1].seq) if len(page) < len(found) else "",
         )
-
-
-def _bounded(append: Append | InvalidEvent, max_events: int) -> Append | InvalidEvent | JournalFull:
-    """Only its end fits into a journal that is full."""
-    if isinstance(append, InvalidEvent) or not append.events or ends_execution(append.events[-1]):
-        return append
-    full = append.expected_seq + len(append.events) > max_events
-    return JournalFull(append.execution_id, max_events) if full else append
 
 
 def _delivery(item: Work | Signal | Alive) -> pb.SessionResponse:

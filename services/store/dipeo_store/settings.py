@@ -35,6 +35,7 @@ class Settings(ServiceSettings):
     master_key: SecretStr = SecretStr("")  # 32 bytes as hex or base64; without it no secrets are kept
     master_key_file: Path | None = None  # where it stands instead
     max_events: int = Field(50_000, ge=100)  # of one execution
+    max_journal_mb: int = Field(50, ge=1)  # the same in MiB, without what is kept as blobs
     retain_days: float = Field(30, ge=0)  # after their end executions are removed, unless pinned; 0 = never
     log_days: float = Field(7, ge=0)  # after it the texts of their logs are; 0 = never
     sweep_s: float = Field(600, gt=0)

@@ -224,6 +224,27 @@ async def test_several_appends_of_one_execution_in_one_request_follow_each_other
         assert [each.head_seq for each in results if not each.reason] == [3, 4, 5]
 
 
+async def test_a_journal_that_is_full_in_bytes_takes_its_end_only_also_after_a_restart(store: Store):
+    await store.stop()
+    store.settings = store.settings.model_copy(update={"max_journal_mb": 1})
+    await store.start()
+    async with store.session() as session:
+        work = await store.running(session)
+        lines = [event("execution_log", message="x" * 8000) for _ in range(130)]
+        assert not (await store.append(work, *lines)).reason
+        large = b'"' + b"v" * 2_000_000 + b'"'  # a blob is no part of the journal
+        assert not (await store.append(work, started("a"), completed("a", output=large))).reason
+        full = await store.append(work, event("execution_log", message="y" * 8000))
+        assert full.reason == "JOURNAL_FULL" and "1 MiB" in full.message
+    await store.restart()
+    async with store.session() as session:
+        await session.free(1)
+        work = await session.work()
+        assert (await store.append(work, event("execution_log", message="y" * 8000))).reason == "JOURNAL_FULL"
+        assert not (await store.append(work, event("execution_log", message="fits"))).reason
+        assert not (await store.append(work, event("execution_failed"))).reason
+
+
 async def test_a_journal_that_is_full_takes_its_end_only(store: Store):
     await store.stop()
     store.settings = store.settings.model_copy(update={"max_events": 100})

@@ -129,10 +129,7 @@ async def _until_ended(store: Store, execution_id: str) -> None:
         pass
 
 
-async def test_case_21_at_its_deadline_a_run_is_aborted_and_when_its_holder_hangs_ended(
-    sqlite_store: Store, monkeypatch
-):
-    store = sqlite_store
+async def test_case_21_at_its_deadline_a_run_is_aborted_and_when_its_holder_hangs_ended(store: Store, monkeypatch):
     monkeypatch.setattr("dipeo_store.retention.DEADLINE_SWEEP_S", 0.05)
     await store.restart()
     async with store.session() as session:
@@ -171,22 +168,39 @@ async def _until_signalled(store: Store, execution_id: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_case_21_time_for_humans_and_pauses_is_left_to_the_executor(sqlite_store: Store, monkeypatch):
-    store = sqlite_store
+async def test_case_21_time_for_humans_and_pauses_does_not_count(store: Store, monkeypatch):
     monkeypatch.setattr("dipeo_store.retention.DEADLINE_SWEEP_S", 0.05)
     await store.restart()
     async with store.session() as session:
-        asking = await store.running(session, timeout_s=10)
+        asking = await store.running(session, timeout_s=100)
         question = event("interaction_opened", interaction_id=ids.new_hex(), node_id="q")
         await store.append(asking, started("q"), question)
-        paused = await store.running(session, timeout_s=10)
-        request = pb.PostSignalRequest(execution_id=paused.execution_id, signal_id=ids.new_hex(), pause=pb.Pause())
-        await rpc.call(store.stub.PostSignal, request)
-        assert (await session.next()).signal.HasField("pause")
-        other = await store.running(session, timeout_s=10)
-        await store.move_clock(100)
-        assert (await session.next()).signal.execution_id == other.execution_id  # the only one
-        assert await store.status(asking.execution_id) == "running"
+        paused = await store.running(session, timeout_s=100)
+        await store.append(paused, event("execution_paused"))
+        other = await store.running(session, timeout_s=100)
+        await store.move_clock(1000)
+        assert await _aborted(session) == other.execution_id  # the only one
+        await store.answer(asking.execution_id, node_id="q", response="at last")
+        assert (await session.next()).signal.HasField("answer")
+        resumed = event("execution_resumed")
+        resumed.at.seconds += 1000
+        await store.append(paused, resumed)
+        await store.move_clock(1090)  # 90 of 100 s are spent
+        last = await store.running(session, timeout_s=1)
+        await store.move_clock(1125)
+        assert await _aborted(session) == last.execution_id  # again the only one
+        await store.move_clock(1150)
+        assert {await _aborted(session), await _aborted(session)} == {asking.execution_id, paused.execution_id}
+        await store.move_clock(1200)
+        for late in (asking, paused):
+            await _until_ended(store, late.execution_id)
+            assert (await store.get(late.execution_id)).execution.error.code == "timeout"
+
+
+async def _aborted(session: Session) -> str:
+    signal = (await session.next()).signal
+    assert signal.abort.reason == "timeout", signal
+    return str(signal.execution_id)
 
 
 async def test_messages_are_found_by_person_text_and_time_in_pages(store: Store):

@@ -137,6 +137,16 @@ async def journal(db: asyncpg.Connection, execution_id: str, after_seq: int, lim
     return JournalPage(tuple(blobs.with_values(page, values)), head_seq, status in TERMINAL)
 
 
+async def journal_bytes(db: asyncpg.Connection, execution_id: str) -> int:
+    """Of its events as stored; 0 for an unknown execution."""
+    size = await db.fetchval(
+        "SELECT coalesce(sum(length(t.payload)), 0) FROM transitions t JOIN executions e ON e.id = t.execution"
+        " WHERE e.execution_id = $1",
+        execution_id,
+    )
+    return int(size)
+
+
 async def blob_values(db: asyncpg.Connection, hashes: set[str]) -> dict[str, bytes]:
     """Raises Tampered."""
     if not hashes:

@@ -10,6 +10,7 @@ from dipeo_store import errors
 from dipeo_store.backends import postgres_reads as reads
 from dipeo_store.backends.postgres_content import Access
 from dipeo_store.backends.postgres_writes import Transaction
+from dipeo_store.backends.rows import LATE
 from dipeo_store.model import Execution, Signal
 from dipeo_store.payload import dump
 
@@ -121,14 +122,11 @@ async def _remove_blobs(tx: Transaction, age_us: int) -> int:
 
 # --- deadlines -------------------------------------------------------------------------------------------------------
 
-# Time spent waiting for humans or paused does not count (decision 36); how much that was, only the executor knows.
-_LATE = """
+_LATE = f"""
   SELECT e.id, e.execution_id, coalesce((SELECT s.session_id FROM sessions s WHERE s.id = w.session), '')
   FROM executions e JOIN work w ON w.execution = e.id
-  WHERE e.status = 'running' AND e.timeout_us > 0 AND e.started_at + e.timeout_us + $1::bigint < now_us()
-    AND NOT EXISTS (SELECT 1 FROM interactions i WHERE i.execution = e.id)
-    AND NOT EXISTS (SELECT 1 FROM signals g WHERE g.execution = e.id AND g.kind IN ('pause', 'resume'))
-    AND {signalled} EXISTS (SELECT 1 FROM signals g WHERE g.execution = e.id AND g.kind = 'abort'
+  WHERE {LATE.format(grace="$1::bigint", now="now_us()", least="least")}
+    AND {{signalled}} EXISTS (SELECT 1 FROM signals g WHERE g.execution = e.id AND g.kind = 'abort'
       AND g.created_at < now_us() - $2::bigint)
   ORDER BY e.id FOR NO KEY UPDATE OF e, w SKIP LOCKED
 """

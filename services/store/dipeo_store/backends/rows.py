@@ -34,6 +34,17 @@ SELECT i.interaction_id, e.execution_id, i.node_id, i.label, i.iteration, i.prom
 FROM interactions i JOIN executions e ON e.id = i.execution
 """
 
+# Runs beyond their deadline. Time that stood still does not count (decision 36): of pauses it is what the journal says;
+# of questions at most how long they were open: meanwhile other nodes may run, which only the executor knows.
+LATE = """
+  e.status = 'running' AND e.timeout_us > 0 AND e.started_at + e.timeout_us + {grace} < {now}
+  AND e.started_at + e.timeout_us + {grace} + coalesce((
+      SELECT sum({least}(coalesce(i.closed_at, {now}), coalesce(i.expires_at, {now}), {now}) - i.opened_at)
+      FROM interactions i WHERE i.execution = e.id), 0) + coalesce((
+      SELECT sum(CASE t.type WHEN 'execution.resumed' THEN t.at ELSE -t.at END)
+      FROM transitions t WHERE t.execution = e.id AND t.type IN ('execution.paused', 'execution.resumed')), 0) < {now}
+"""
+
 
 def execution_of(row: Sequence[Any]) -> Execution:
     id_, execution_id, status, diagram_id, diagram_name, source_hash, created, origin, principal, trace_parent = row[

@@ -271,6 +271,9 @@ class SqliteBackend(SqliteContent, SqliteRetention):
     async def journal(self, execution_id: str, *, after_seq: int, limit: int) -> model.JournalPage:
         return await self._read(sqlite_reads.journal, execution_id, after_seq, limit)
 
+    async def journal_bytes(self, execution_id: str) -> int:
+        return await self._read(sqlite_reads.journal_bytes, execution_id)
+
     async def recovery(self, execution_id: str, fence: int) -> model.Recovery:
         return await self._read(sqlite_reads.recovery, execution_id, fence)
 

@@ -124,6 +124,16 @@ def journal(db: sqlite3.Connection, execution_id: str, after_seq: int, limit: in
     return JournalPage(tuple(_complete(db, page)), head_seq, status in TERMINAL)
 
 
+def journal_bytes(db: sqlite3.Connection, execution_id: str) -> int:
+    """Of its events as stored; 0 for an unknown execution."""
+    row = db.execute(
+        "SELECT coalesce(sum(length(t.payload)), 0) FROM transitions t JOIN executions e ON e.id = t.execution"
+        " WHERE e.execution_id = ?",
+        (execution_id,),
+    ).fetchone()
+    return int(row[0])
+
+
 def events_before(db: sqlite3.Connection, run: int, seq: int) -> list[Event]:
     rows = db.execute(
         "SELECT event_id, type, at, payload, seq FROM transitions WHERE execution = ? AND seq < ? ORDER BY seq",

@@ -6,6 +6,7 @@ from typing import Any
 from dipeo_kit import ids
 from dipeo_store import errors
 from dipeo_store.backends import sqlite_reads as reads
+from dipeo_store.backends.rows import LATE
 from dipeo_store.backends.sqlite_content import Access
 from dipeo_store.backends.sqlite_writes import Transaction
 from dipeo_store.model import Execution, Signal
@@ -94,20 +95,18 @@ def _remove_blobs(tx: Transaction, age_us: int) -> int:
 
 # --- deadlines -------------------------------------------------------------------------------------------------------
 
-# Time spent waiting for humans or paused does not count (decision 36); how much that was, only the executor knows.
-_LATE = """
+_LATE = f"""
   SELECT e.id, e.execution_id, coalesce(s.session_id, '')
   FROM executions e JOIN work w ON w.execution = e.id LEFT JOIN sessions s ON s.id = w.session
-  WHERE e.status = 'running' AND e.timeout_us > 0 AND e.started_at + e.timeout_us + ? < ?
-    AND NOT EXISTS (SELECT 1 FROM interactions i WHERE i.execution = e.id)
-    AND NOT EXISTS (SELECT 1 FROM signals g WHERE g.execution = e.id AND g.kind IN ('pause', 'resume'))
-    AND {signalled} EXISTS (SELECT 1 FROM signals g WHERE g.execution = e.id AND g.kind = 'abort'
-      AND g.created_at < ?)
+  WHERE {LATE.format(grace=":grace", now=":now", least="min")}
+    AND {{signalled}} EXISTS (SELECT 1 FROM signals g WHERE g.execution = e.id AND g.kind = 'abort'
+      AND g.created_at < :before)
 """
 
 
 def _late(db: sqlite3.Connection, signalled: str, grace_us: int, now: int, before: int) -> list[Any]:
-    return db.execute(_LATE.format(signalled=signalled), (grace_us, now, before)).fetchall()
+    parameters = {"grace": grace_us, "now": now, "before": before}
+    return db.execute(_LATE.format(signalled=signalled), parameters).fetchall()
 
 
 def _abort_late(tx: Transaction, grace_us: int) -> list[tuple[Signal, str]]:
