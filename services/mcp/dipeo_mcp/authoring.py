@@ -29,7 +29,7 @@ async def compile_diagram(call: Call, given: Json) -> types.CallToolResult:
     backend = call.service.backend
     format = given.get("format_type", "")
     source = diagram_pb2.Source(text=text, format=FORMATS_PB.get(format, diagram_pb2.FORMAT_UNSPECIFIED))
-    response = await backend.call(backend.executor.Compile, executor_pb2.CompileRequest(source=source))
+    response = await backend.executor.read(backend.executor.rpc.Compile, executor_pb2.CompileRequest(source=source))
     problems = [_problem(it) for it in response.diagnostics]
     report: Json = {
         "success": True,

@@ -1,14 +1,13 @@
-"""The two services behind this edge: stubs, deadlines, health."""
+"""The two services behind this edge."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from dipeo_kit import errors, rpc
+from dipeo_kit import errors, peers, rpc
+from dipeo_kit.peers import Peer
 from dipeo_protos.executor.v1.executor_pb2_grpc import ExecutorServiceStub
 from dipeo_protos.store.v1 import events_pb2, store_pb2
 from dipeo_protos.store.v1.store_pb2_grpc import StoreServiceStub
@@ -17,66 +16,45 @@ if TYPE_CHECKING:  # these two exist in the stubs only
     from dipeo_protos.executor.v1.executor_pb2_grpc import ExecutorServiceAsyncStub
     from dipeo_protos.store.v1.store_pb2_grpc import StoreServiceAsyncStub
 
-Request = TypeVar("Request")
-Response = TypeVar("Response")
-
 CALL_TIMEOUT_S = 15.0
-HEALTH_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """`await backend.call(backend.store.GetExecution, request)`."""
+    """`await backend.store.read(backend.store.rpc.GetExecution, request)`."""
 
-    store: "StoreServiceAsyncStub"
-    executor: "ExecutorServiceAsyncStub"
-    healths: tuple[health_pb2_grpc.HealthStub, health_pb2_grpc.HealthStub]
-
-    async def call(self, method: Callable[..., Awaitable[Response]], request: Request) -> Response:
-        """Raises the DipeoError the service raised; Unavailable: it does not answer."""
-        return await rpc.call(method, request, timeout_s=CALL_TIMEOUT_S)
+    store: "Peer[StoreServiceAsyncStub]"
+    executor: "Peer[ExecutorServiceAsyncStub]"
 
     async def watch(self, execution_id: str, after_seq: int) -> AsyncGenerator[events_pb2.Event, None]:
         """Every event after `after_seq`, once, in order; ends after the terminal one."""
         request = store_pb2.WatchRequest(execution_id=execution_id, after_seq=after_seq)
-        call = self.store.Watch(request, metadata=rpc.metadata())
-        try:
-            with rpc.translated():
-                async for response in call:
-                    for event in response.events:
-                        yield event
-        finally:
-            call.cancel()
+        async with aclosing(self.store.stream(self.store.rpc.Watch(request, metadata=rpc.metadata()))) as responses:
+            async for response in responses:
+                for event in response.events:
+                    yield event
 
     async def execution(self, execution_id: str, *, details: bool = True) -> store_pb2.GetExecutionResponse:
         request = store_pb2.GetExecutionRequest(
             execution_id=execution_id, include_node_runs=details, include_interactions=details
         )
-        return await self.call(self.store.GetExecution, request)
+        return await self.store.read(self.store.rpc.GetExecution, request)
 
     async def health(self) -> dict[str, bool]:
         """Which of the two services says SERVING."""
-        store, executor = await asyncio.gather(*map(_is_serving, self.healths))
+        store, executor = await asyncio.gather(self.store.is_serving(), self.executor.is_serving())
         return {"store": store, "executor": executor}
-
-
-async def _is_serving(stub: health_pb2_grpc.HealthStub) -> bool:
-    try:
-        response = await rpc.call(stub.Check, health_pb2.HealthCheckRequest(), timeout_s=HEALTH_TIMEOUT_S)
-    except errors.DipeoError:
-        return False
-    return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 @asynccontextmanager
 async def connected(store: str, executor: str) -> AsyncIterator[Backend]:
     """Channels to both services; they connect at the first call and again after an outage."""
-    async with rpc.open_channel(store) as to_store, rpc.open_channel(executor) as to_executor:
-        yield Backend(
-            StoreServiceStub(to_store),
-            ExecutorServiceStub(to_executor),
-            (health_pb2_grpc.HealthStub(to_store), health_pb2_grpc.HealthStub(to_executor)),
-        )
+    limits = {"read_timeout_s": CALL_TIMEOUT_S, "write_timeout_s": CALL_TIMEOUT_S}
+    async with (
+        peers.connected("store", store, StoreServiceStub, **limits) as to_store,
+        peers.connected("executor", executor, ExecutorServiceStub, **limits) as to_executor,
+    ):
+        yield Backend(to_store, to_executor)
 
 
 async def follow(backend: Backend, execution_id: str, after_seq: int = 0) -> AsyncGenerator[events_pb2.Event, None]:

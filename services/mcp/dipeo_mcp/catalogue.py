@@ -60,7 +60,7 @@ class StoreCatalogue:
         token = ""
         while True:
             request = content_pb2.ListDiagramsRequest(published_only=True, page_size=200, page_token=token)
-            page = await self._backend.call(self._backend.store.ListDiagrams, request)
+            page = await self._backend.store.read(self._backend.store.rpc.ListDiagrams, request)
             for summary in page.entries:
                 known = self._known.get(summary.name)
                 fresh = known is not None and known.etag == str(summary.etag)
@@ -87,19 +87,19 @@ class StoreCatalogue:
             if_match=int(before.etag) if before else 0,
             updated_by="mcp",
         )
-        await self._backend.call(self._backend.store.PutDiagram, request)
+        await self._backend.store.write(self._backend.store.rpc.PutDiagram, request)
         return before is not None
 
     async def remove(self, name: str) -> bool:
         request = content_pb2.DeleteDiagramRequest(name=name)
-        return (await self._backend.call(self._backend.store.DeleteDiagram, request)).deleted
+        return (await self._backend.store.write(self._backend.store.rpc.DeleteDiagram, request)).deleted
 
     async def changes(self) -> AsyncIterator[None]:
         revision = 0
         while True:
             try:
                 request = content_pb2.WatchCatalogRequest(after_revision=revision)
-                call = self._backend.store.WatchCatalog(request, metadata=rpc.metadata())
+                call = self._backend.store.rpc.WatchCatalog(request, metadata=rpc.metadata())
                 with rpc.translated():
                     async for response in call:
                         revision = max((change.revision for change in response.changes), default=revision)
@@ -111,7 +111,7 @@ class StoreCatalogue:
     async def _get(self, name: str) -> Entry | None:
         try:
             request = content_pb2.GetDiagramRequest(name=name)
-            entry = (await self._backend.call(self._backend.store.GetDiagram, request)).entry
+            entry = (await self._backend.store.read(self._backend.store.rpc.GetDiagram, request)).entry
         except errors.NotFound:
             return None
         updated_at = entry.updated_at.ToDatetime(tzinfo=UTC)

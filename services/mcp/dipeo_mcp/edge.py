@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import mcp_types as types
 import structlog
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -37,6 +38,7 @@ METHODS = {
     f"{DISCOVERY}/mcp": ("GET",),
 }
 SESSION = b"mcp-session-id"
+DRAINED = 16  # times the largest body: so much is read of one that is refused
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -175,14 +177,19 @@ class Edge:
         limit = self._limits.body_bytes
         too_large = _plain(413, f"the request is too large: at most {limit // 1024} KiB", {"connection": "close"})
         declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or int(declared) > limit:
+        if not declared.isdecimal() or int(declared) > DRAINED * limit:
             return too_large
         try:
             async with asyncio.timeout(self._limits.body_s):
                 body = await _read(receive, limit)
         except TimeoutError:
             return _plain(408, "the request came too slowly", {"connection": "close"})
-        return too_large if body is None else _replayed(body, receive)
+        if body is None:
+            return too_large
+        kind = headers.get("content-type", "application/json" if scope["path"] == COMPAT else "")
+        if kind.partition(";")[0].strip().lower() != "application/json":
+            return _not_json()
+        return _replayed(body, receive)
 
     def _following(self, principal: Principal, scope: Scope, session_id: str, send: Send) -> Send:
         """Takes note of sessions that begin, go on and end."""
@@ -214,17 +221,19 @@ def _user(principal: Principal) -> AuthenticatedUser:
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """None when it is too large."""
-    body = bytearray()
+    """None when it is too large; most of such a one is taken and forgotten, for who still sends does not listen."""
+    body, size = bytearray(), 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return bytes(body)  # the client is gone
-        body += message.get("body", b"")
-        if len(body) > limit:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
+            break  # the client is gone
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= limit:
+            body += part
+        if size > DRAINED * limit or not message.get("more_body", False):
+            break
+    return bytes(body) if size <= limit else None
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -250,6 +259,11 @@ def _too_many(busy: Busy) -> Response:
 def _plain(status: int, text: str, headers: dict[str, str] | None = None, *, error: str = "") -> Response:
     body = json.dumps({"error": error or text, **({"error_description": text} if error else {})})
     return Response(body, status, headers, "application/json")
+
+
+def _not_json() -> Response:
+    error = {"code": types.INVALID_REQUEST, "message": "Content-Type has to be application/json"}
+    return Response(json.dumps({"jsonrpc": "2.0", "id": None, "error": error}), 400, media_type="application/json")
 
 
 def _hardened(send: Send, *, https: bool) -> Send:

@@ -16,7 +16,7 @@ from dipeo_protos.store.v1 import store_pb2 as pb
 
 MAX_WAIT_S = 25
 ABORT_WAIT_S = 2.0
-SCANNED_PAGES = 20  # of the store, looking for one principal's executions
+SCANNED_PAGES = 20  # of the store, looking for one diagram's executions
 SCANNED = 200
 _STATUSES = {name.removeprefix("EXECUTION_STATUS_").lower(): name for name, _ in pb.ExecutionStatus.items()}
 
@@ -101,10 +101,12 @@ async def page(
     found: list[pb.Execution] = []
     token, skip = _place(service, principal, cursor)
     for _ in range(SCANNED_PAGES):
-        request = pb.ListExecutionsRequest(statuses=statuses, page_size=SCANNED, page_token=token)
-        response = await service.backend.call(service.backend.store.ListExecutions, request)
+        request = pb.ListExecutionsRequest(
+            statuses=statuses, page_size=SCANNED, page_token=token, principal=principal.owner_filter
+        )
+        response = await service.backend.store.read(service.backend.store.rpc.ListExecutions, request)
         for index, it in enumerate(response.executions):
-            if index < skip or not _wanted(it, principal, waiting=waiting if status else None, diagram=diagram):
+            if index < skip or not _wanted(it, waiting=waiting if status else None, diagram=diagram):
                 continue
             if len(found) == limit:
                 return found, _cursor(service, principal, token, index)
@@ -134,11 +136,9 @@ def data(call: Call, value: Json, text: str) -> types.CallToolResult:
     )
 
 
-def _wanted(it: pb.Execution, principal: Principal, *, waiting: bool | None, diagram: str) -> bool:
-    return (
-        principal.sees(it.principal)
-        and (waiting is None or it.waiting is waiting or it.status != pb.EXECUTION_STATUS_RUNNING)
-        and (not diagram or result.diagram_of(it) == diagram)
+def _wanted(it: pb.Execution, *, waiting: bool | None, diagram: str) -> bool:
+    return (waiting is None or it.waiting is waiting or it.status != pb.EXECUTION_STATUS_RUNNING) and (
+        not diagram or result.diagram_of(it) == diagram
     )
 
 

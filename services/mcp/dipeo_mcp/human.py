@@ -21,6 +21,7 @@ log = logs.get(__name__)
 
 STATE_VERSION = 1
 SETTLE_S = 10.0
+MAX_CONTEXT_CHARS = 2000
 MAX_TIMES = 5  # one question is asked of one client
 
 
@@ -29,14 +30,14 @@ def form(prompt: Prompt) -> types.ElicitRequestFormParams:
 
 
 def form_of(question: str, context: str, label: str) -> types.ElicitRequestFormParams:
-    """One required text; what the human should know stands below the question."""
-    text = f"{question}\n\n{context[:2000]}" if context else question
+    """The node's prompt, and one required text; what the human should know beside it describes the field."""
+    described = {"description": f"Context: {context[:MAX_CONTEXT_CHARS]}"} if context else {}
     schema = {
         "type": "object",
-        "properties": {"response": {"type": "string", "title": label or "response"}},
+        "properties": {"response": {"type": "string", "title": label or "response", **described}},
         "required": ["response"],
     }
-    return types.ElicitRequestFormParams(message=text or label, requested_schema=schema)
+    return types.ElicitRequestFormParams(message=question or label, requested_schema=schema)
 
 
 def input_required(live: Live) -> types.InputRequiredResult:

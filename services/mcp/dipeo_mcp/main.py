@@ -1,18 +1,18 @@
 """Start here: settings → backend → MCP server → listeners (or stdio) → wait for SIGTERM."""
 
 import asyncio
-import os
+import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
 from mcp.server.stdio import stdio_server
+from starlette.types import ASGIApp
 
-from dipeo_kit import errors, logs, process, telemetry
+from dipeo_kit import errors, logs, process, telemetry, web
 from dipeo_mcp import app, auth, server, service, settings
 from dipeo_mcp.address import Address
 from dipeo_mcp.auth import Gate
@@ -23,7 +23,8 @@ from dipeo_mcp.service import Service
 from dipeo_mcp.settings import Settings
 
 if TYPE_CHECKING:
-    from dipeo_mcp.tunnel import Plan, Reach
+    from dipeo_mcp.agent import Plan
+    from dipeo_mcp.tunnel import Reach
 
 log = logs.get(__name__)
 
@@ -62,14 +63,14 @@ async def running(
     )
     gate = auth.gate_of(given, lambda: address.resource, show_key or _print_key)
     plan = _tunnel_plan(given, gate)
-    listener = _listen(given.host, given.port)
+    listener = web.listen(given.host, given.port)
     try:
         address.port = listener.getsockname()[1]
         async with service.serving(given, catalogue=catalogue, limits=limits) as served:
             built = server.build(served)
             state: dict[str, Any] = {"state": "off"}
             async with app.public(served, built, gate, address) as public, _serving(public, listener):
-                url = f"http://{_in_url(given.host)}:{address.port}/mcp"
+                url = f"http://{web.in_url(given.host)}:{address.port}/mcp"
                 async with _admin(given, served, lambda: state) as admin_port:
                     log.info("mcp.ready", url=url, auth=gate.methods or "off")
                     running = Running(url, address.port, admin_port, served, address, gate, lambda: state)
@@ -85,9 +86,12 @@ async def running(
 async def stdio(given: Settings, *, catalogue: Catalogue | None = None) -> None:
     """The service on standard input and output, for one client, until it closes its end. Logs go to stderr."""
     # first of all: from then on nothing but the protocol reaches standard output
-    async with stdio_server() as (read, write), service.serving(given, catalogue=catalogue) as served:
-        built = server.build(served)
-        await built.run(read, write, built.create_initialization_options())
+    async with stdio_server() as (read, write):
+        # the SDK has moved the descriptor away; what Python still buffers would come out when it is moved back
+        with contextlib.redirect_stdout(sys.stderr):
+            async with service.serving(given, catalogue=catalogue) as served:
+                built = server.build(served)
+                await built.run(read, write, built.create_initialization_options())
 
 
 def _tunnel_plan(given: Settings, gate: Gate) -> "Plan | None":
@@ -113,78 +117,21 @@ async def _admin(given: Settings, served: Service, tunnel: Callable[[], dict[str
     if given.admin_port < 0:
         yield None
         return
-    with _listen("127.0.0.1", given.admin_port) as listener:
+    with web.listen("127.0.0.1", given.admin_port) as listener:
         async with _serving(app.admin(served, tunnel), listener):
             yield listener.getsockname()[1]
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn inside somebody else's event loop: signals are not its business."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.accepting = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self.accepting.set()
-
-
-@asynccontextmanager
-async def _serving(served: Any, listener: socket.socket) -> AsyncIterator[None]:
-    # Accepted connections inherit it; without it small answers wait for the client's delayed ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(
-        served,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_S,
-        timeout_keep_alive=30,
-    )
-    http = _Server(config)
-    task = asyncio.create_task(http.serve(sockets=[listener]))
-    try:
-        started = asyncio.create_task(http.accepting.wait())
-        await asyncio.wait({started, task}, return_when=asyncio.FIRST_COMPLETED)
-        started.cancel()
-        if task.done():
-            task.result()
-        yield
-    finally:
-        http.should_exit = True
-        await task
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Raises Unavailable."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise errors.Unavailable(f"cannot listen on {host}:{port}: {why}; choose another port") from error
+def _serving(app: ASGIApp, listener: socket.socket) -> AbstractAsyncContextManager[None]:
+    return web.serving(app, listener, drain_s=DRAIN_S, ws="none", timeout_keep_alive=30)
 
 
 def is_free(host: str, port: int) -> bool:
     try:
-        _listen(host, port).close()
+        web.listen(host, port).close()
     except errors.Unavailable:
         return False
     return True
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _print_key(secret: str) -> None:

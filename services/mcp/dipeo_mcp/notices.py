@@ -4,9 +4,8 @@ Every principal has a bus of its own, so that nobody learns from a notice what o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import (
@@ -44,10 +43,37 @@ class Audience:
 
 @dataclass(slots=True)
 class Session:
-    """One connection of the handshake era. Sending to one that is gone is dropped by the SDK."""
+    """One connection of the handshake era. Sending to one that is gone is dropped by the SDK.
+
+    What is to be told waits here, each thing once, for a task of its own: a client that does not read keeps nobody
+    else waiting, and no more waits for it than it may subscribe to.
+    """
 
     proxy: ServerSession
     uris: set[str] = field(default_factory=set)
+    _waiting: dict[ServerEvent, None] = field(default_factory=dict)
+    _teller: asyncio.Task[None] | None = None
+
+    def tell(self, event: ServerEvent) -> None:
+        self._waiting[event] = None
+        if self._teller is None or self._teller.done():
+            self._teller = asyncio.create_task(self._tell(), name="tell a session")
+
+    def forget(self) -> None:
+        if self._teller is not None:
+            self._teller.cancel()
+
+    async def _tell(self) -> None:
+        while self._waiting:
+            event = next(iter(self._waiting))
+            del self._waiting[event]
+            match event:
+                case ToolsListChanged():
+                    await self.proxy.send_tool_list_changed()
+                case ResourcesListChanged():
+                    await self.proxy.send_resource_list_changed()
+                case ResourceUpdated(uri=uri) if uri in self.uris:
+                    await self.proxy.send_resource_updated(uri)
 
 
 @dataclass(slots=True)
@@ -70,14 +96,15 @@ class Notices:
 
     def forget(self, session_id: str) -> None:
         for audience in self.audiences.values():
-            audience.sessions.pop(session_id, None)
+            if session := audience.sessions.pop(session_id, None):
+                session.forget()
 
     # --- what happened ---------------------------------------------------------------------------------------------
 
     async def catalogue_changed(self, lists: bool, bodies: Iterable[str]) -> None:
         if lists:
-            await self._tell_all(ToolsListChanged(), lambda proxy: proxy.send_tool_list_changed())
-            await self._tell_all(ResourcesListChanged(), lambda proxy: proxy.send_resource_list_changed())
+            await self._tell_all(ToolsListChanged())
+            await self._tell_all(ResourcesListChanged())
             await self.updated(ALL_DIAGRAMS)
         for name in bodies:
             for part in ("", "/schema", "/graph"):
@@ -89,9 +116,9 @@ class Notices:
             if owner is not None and not audience.principal.sees(owner):
                 continue
             await audience.bus.publish(ResourceUpdated(uri))
-            for session in list(audience.sessions.values()):
+            for session in audience.sessions.values():
                 if uri in session.uris:
-                    await session.proxy.send_resource_updated(uri)
+                    session.tell(ResourceUpdated(uri))
 
     def watch(self, live: Live) -> None:
         """Tell of an execution as it goes on, until it ends."""
@@ -106,6 +133,9 @@ class Notices:
 
     async def close(self) -> None:
         self.end_streams()
+        for audience in self.audiences.values():
+            for session in audience.sessions.values():
+                session.forget()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -127,8 +157,8 @@ class Notices:
             await asyncio.sleep(EVERY_S)
             await live.changed(seen)
 
-    async def _tell_all(self, event: ServerEvent, tell: Callable[[ServerSession], Awaitable[Any]]) -> None:
+    async def _tell_all(self, event: ServerEvent) -> None:
         for audience in list(self.audiences.values()):
             await audience.bus.publish(event)
-            for session in list(audience.sessions.values()):
-                await tell(session.proxy)
+            for session in audience.sessions.values():
+                session.tell(event)

@@ -23,6 +23,11 @@ class Principal:
         return owner == self.id or ADMIN in self.scopes
 
     @property
+    def owner_filter(self) -> str:
+        """Whose executions the store shall list; "" = everybody's."""
+        return "" if ADMIN in self.scopes else self.id
+
+    @property
     def is_local(self) -> bool:
         """The user of this machine, whom rate limits do not apply to (decision 38)."""
         return self.id == LOCAL.id

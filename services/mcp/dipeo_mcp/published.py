@@ -68,7 +68,7 @@ def source_of(entry: Entry) -> diagram_pb2.Source:
 async def read(backend: Backend, entry: Entry) -> Offer:
     """Ask the executor what a diagram offers. Raises DipeoError when it does not answer."""
     request = executor_pb2.CompileRequest(source=source_of(entry))
-    response = await backend.call(backend.executor.Compile, request)
+    response = await backend.executor.read(backend.executor.rpc.Compile, request)
     format = entry.format or FORMATS.get(response.format, "")
     if not response.valid:
         return Offer(entry, format, valid=False)

@@ -140,7 +140,7 @@ async def _diagram(service: Service, uri: str, name: str, part: str) -> types.Re
         return _text(uri, json.dumps(schemas, ensure_ascii=False), JSON, DIAGRAM_TTL_MS)
     if part == "graph":
         request = executor_pb2.DescribeRequest(source=source_of(offer.entry), picture="mermaid")
-        described = await service.backend.call(service.backend.executor.Describe, request)
+        described = await service.backend.executor.read(service.backend.executor.rpc.Describe, request)
         return _text(uri, described.picture, MERMAID, DIAGRAM_TTL_MS)
     return _text(uri, service.redactor.text(offer.entry.text, paths=False), _mime(offer), DIAGRAM_TTL_MS)
 
@@ -177,7 +177,7 @@ async def _events(service: Service, uri: str, execution_id: str, query: str) -> 
     seq = int(after)
     while True:
         request = store_pb2.ReadJournalRequest(execution_id=execution_id, after_seq=seq, limit=1000)
-        page = await service.backend.call(service.backend.store.ReadJournal, request)
+        page = await service.backend.store.read(service.backend.store.rpc.ReadJournal, request)
         lines += [_json(service, event_line(event)) for event in page.events]
         if not page.events or page.events[-1].seq >= page.head_seq:
             return "".join(f"{line}\n" for line in lines)

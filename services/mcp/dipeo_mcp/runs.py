@@ -71,7 +71,7 @@ async def start(call: Call, offer: Offer, inputs: Json, options: RunOptions) -> 
         idempotency_key=options.idempotency_key,
     )
     try:
-        response = await service.backend.call(service.backend.executor.Submit, request)
+        response = await service.backend.executor.write(service.backend.executor.rpc.Submit, request)
     except errors.AlreadyExists:
         raise Unserved("invalid_input", "idempotency_key: it belongs to a call with other inputs") from None
     if not response.execution_id:

@@ -78,7 +78,7 @@ class Service:
         token = ""
         while True:
             request = store_pb2.ListMessagesRequest(execution_id=execution_id, page_size=1000, page_token=token)
-            page = await self.backend.call(self.backend.store.ListMessages, request)
+            page = await self.backend.store.read(self.backend.store.rpc.ListMessages, request)
             found += page.messages
             token = page.next_page_token
             if not token:

@@ -13,7 +13,7 @@ async def abort(backend: Backend, execution_id: str, principal_id: str, reason: 
         abort=store_pb2.Abort(reason=reason, principal=principal_id),
     )
     try:
-        await backend.call(backend.store.PostSignal, request)
+        await backend.store.write(backend.store.rpc.PostSignal, request)
     except errors.Conflict:
         return
 
@@ -28,4 +28,4 @@ async def answer(
         response="" if declined else text,
         responder=f"{principal_id} (declined)" if declined else principal_id,
     )
-    await backend.call(backend.store.AnswerInteraction, request)
+    await backend.store.write(backend.store.rpc.AnswerInteraction, request)

@@ -81,31 +81,35 @@ _RUN_ALIASES = {"input_data": "inputs", "timeout": "timeout_s"}
 _SESSION_ALIAS = {"execution_id": "session_id"}
 _PROBLEM = _object({name: {} for name in ("phase", "message", "severity", "node_id")}, ["message", "severity"])
 
+
+def _run_tool(name: str, title: str, description: str, run: Callable[[Call, Json], Awaitable[Answer]]) -> Tool:
+    return Tool(
+        name,
+        title,
+        description,
+        _RUN,
+        run,
+        RUN,
+        required=("diagram",),
+        aliases=_RUN_ALIASES,
+        output_schema=result.schema(),
+        open_world=True,
+    )
+
+
 TOOLS: tuple[Tool, ...] = (
-    Tool(
+    _run_tool(
         "dipeo_run",
         "Run a diagram",
         "Runs a workflow diagram by its name and returns what it produced. Use search to find names. When the answer "
         "says running or waiting_for_input, its `next` says what to call.",
-        _RUN,
         running.dipeo_run,
-        RUN,
-        required=("diagram",),
-        aliases=_RUN_ALIASES,
-        output_schema=result.schema(),
-        open_world=True,
     ),
-    Tool(
+    _run_tool(
         "run_backend",
         "Start a diagram in the background",
         "Starts a workflow diagram and answers at once with its session_id; see_result tells how it goes on.",
-        _RUN,
         running.run_backend,
-        RUN,
-        required=("diagram",),
-        aliases=_RUN_ALIASES,
-        output_schema=result.schema(),
-        open_world=True,
     ),
     Tool(
         "see_result",

@@ -1,12 +1,15 @@
 """One house for most of these tests, and a client of each kind that stays connected."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import pytest_asyncio
-from mcp_house import HTTP, LEGACY, MODERN, STDIO, Held, Place, Seat, client, place, stdio
+from mcp_house import HTTP, LEGACY, MODERN, STDIO, Place, client, place, stdio
+from mcp_keys import API_KEYS, ROOMY
+from mcp_seats import Held, Seat
 
 from dipeo_mcp.limits import Limits
 
@@ -59,5 +62,14 @@ async def modern_seat(request: Any, shared: Place, seats: dict[tuple[str, str], 
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
+async def guarded(tmp_path: Path) -> AsyncIterator[Place]:
+    """With three keys."""
+    held = Held()
+    yield await held.open(place(tmp_path, limits=ROOMY, auth_enabled=True, api_keys=API_KEYS))
+    await held.close()
+
+
+@pytest.fixture
+async def http(guarded: Place) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=guarded.origin) as connected:
+        yield connected

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,6 +61,9 @@ connections:
   - {from: Say, to: Done}
 """
 ASK = chain("{label: Name, type: user_response, prompt: What is your name?}")
+_TOPIC = ("{label: Start, type: start}", "{label: Start, type: start, trigger_mode: manual, custom_data: {topic: t}}")
+ASK_ABOUT = chain("{label: Name, type: user_response, prompt: Which one?}").replace(*_TOPIC)
+ASK_PLAINLY = chain("{label: Name, type: user_response, prompt: Which one?, show_context: false}").replace(*_TOPIC)
 ASK_TWICE = chain(
     "{label: First, type: user_response, prompt: One?}", "{label: Second, type: user_response, prompt: Two?}"
 )
@@ -79,17 +83,24 @@ connections:
 """
 SLOW = chain("{label: Nap, type: code_job, language: bash, code: 'sleep 30; echo rested'}")
 BRIEF = chain("{label: Nap, type: code_job, language: bash, code: 'sleep 1.5; echo rested'}")
+FORTY = chain("{label: Nap, type: code_job, language: bash, timeout: 60, code: 'sleep 40; echo rested'}")
+MANY = 30
+MANY_NODES = chain(*(f"{{label: N{n}, type: template_job, template_content: 'x{n}'}}" for n in range(MANY)))
 FAIL = chain("{label: Boom, type: code_job, language: python, code: 'raise RuntimeError(\"kaboom\")'}")
 BROKEN = "version: light\nnodes:\n  - {label: Start, type: zebra}\n"
 DIAGRAMS = {
     "hello": HELLO,
     "typed": TYPED,
     "ask": ASK,
+    "ask_about": ASK_ABOUT,
+    "ask_plainly": ASK_PLAINLY,
     "ask_twice": ASK_TWICE,
     "ask_both": ASK_BOTH,
     "slow": SLOW,
     "brief": BRIEF,
     "fail": FAIL,
+    "forty": FORTY,
+    "many": MANY_NODES,
 }
 
 
@@ -188,15 +199,20 @@ async def client(
 @asynccontextmanager
 async def stdio(place: Place, era: str = MODERN, *, log: Any = sys.stderr, **how: Any) -> AsyncIterator[Client]:
     """A real SDK client of a child process that serves over standard input and output."""
-    child = str(Path(__file__).parent / "stdio_child.py")
-    words = [child, place.addresses["store"], place.addresses["executor"], str(place.house.base)]
-    parameters = StdioServerParameters(command=sys.executable, args=words)
-    async with Client(stdio_client(parameters, errlog=log), mode=era, cache=None, **how) as connected:
+    async with stdio_of(place.addresses, place.house.base, era, log=log, **how) as connected:
         yield connected
 
 
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
+@asynccontextmanager
+async def stdio_of(
+    addresses: Mapping[str, str], base: Path, era: str = MODERN, *, log: Any = sys.stderr, **how: Any
+) -> AsyncIterator[Client]:
+    child = str(Path(__file__).parent / "stdio_child.py")
+    words = [child, addresses["store"], addresses["executor"], str(base)]
+    chosen = {name: value for name, value in os.environ.items() if name.startswith("MCP_")}
+    parameters = StdioServerParameters(command=sys.executable, args=words, env=chosen)
+    async with Client(stdio_client(parameters, errlog=log), mode=era, cache=None, **how) as connected:
+        yield connected
 
 
 def text_of(result: types.CallToolResult) -> str:
@@ -210,95 +226,3 @@ def json_of(result: types.ReadResourceResult) -> Any:
     contents = result.contents[0]
     assert isinstance(contents, types.TextResourceContents)
     return json.loads(contents.text)
-
-
-class Held:
-    """Keeps a context open in a task of its own, as fixtures cannot: they leave in another task than they came."""
-
-    async def open(self, context: AbstractAsyncContextManager[T]) -> T:
-        opened: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._leave = asyncio.Event()
-
-        async def hold() -> None:
-            try:
-                async with context as value:
-                    opened.set_result(value)
-                    await self._leave.wait()
-            except BaseException as error:
-                if opened.done():
-                    raise
-                opened.set_exception(error)
-
-        self._task = asyncio.create_task(hold())
-        return await opened
-
-    async def close(self) -> None:
-        self._leave.set()
-        await self._task
-
-
-@dataclass
-class Seat:
-    """One connected client, whose human says what a test wants."""
-
-    place: Place
-    transport: str
-    era: str
-    client: Client = field(init=False)
-    asked: list[str] = field(default_factory=list)
-    answer: Callable[[str], types.ElicitResult] = field(init=False)
-    heard: list[Any] = field(default_factory=list)
-    _bell: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def modern(self) -> bool:
-        return self.era != LEGACY
-
-    def fresh(self) -> None:
-        self.asked, self.heard = [], []
-        self.answer = lambda _: types.ElicitResult(action="accept", content={"response": "Ada"})
-
-    @property
-    def how(self) -> dict[str, Any]:
-        return {"elicitation_callback": self._elicit, "message_handler": self._hear}
-
-    def connecting(self, **how: Any) -> AbstractAsyncContextManager[Client]:
-        """Another client of the same kind."""
-        if self.transport == STDIO:
-            return stdio(self.place, self.era, **how)
-        return client(self.place.url, self.era, **how)
-
-    async def call(self, tool: str, arguments: dict[str, Any] | None = None, **how: Any) -> types.CallToolResult:
-        return await self.client.call_tool(tool, arguments or {}, **how)
-
-    async def data(self, tool: str, arguments: dict[str, Any] | None = None, **how: Any) -> Any:
-        return (await self.call(tool, arguments, **how)).structured_content
-
-    async def tools(self) -> dict[str, types.Tool]:
-        """All pages."""
-        found: dict[str, types.Tool] = {}
-        cursor = None
-        while True:
-            page = await self.client.list_tools(cursor=cursor)
-            found |= {tool.name: tool for tool in page.tools}
-            cursor = page.next_cursor
-            if cursor is None:
-                return found
-
-    async def hears(self, kind: type, within_s: float = 4, uri: str = "") -> Any:
-        """The first notification of this kind."""
-        async with asyncio.timeout(within_s):
-            while True:
-                for message in self.heard:
-                    if isinstance(message, kind) and (not uri or str(message.params.uri) == uri):
-                        return message
-                self._bell.clear()
-                await self._bell.wait()
-
-    async def _elicit(self, context: Any, params: Any) -> types.ElicitResult:
-        self.asked.append(params.message)
-        return self.answer(params.message)
-
-    async def _hear(self, message: Any) -> None:
-        self.heard.append(message)
-        self._bell.set()

@@ -1,6 +1,7 @@
 """Stands in for ngrok's agent (spec/mcp.md §4.4): speaks its log lines and its local API, opens nothing to the world.
 
-STAND_IN_MODE: ok, bad_token, crash, silent, endpoint_error, die (after a second), rotate (another address each time).
+STAND_IN_MODE: ok, bad_token, crash, silent, endpoint_error; and, as soon as a file of this name is there: die, rotate
+(its endpoint has another address from then on), slow (it starts when there is a file go).
 STAND_IN_FOLDER gets argv.jsonl (how it was called), forward (host:port of what stands in for the public address).
 """
 
@@ -47,7 +48,10 @@ class Api(Quiet):
     """The agent's local API."""
 
     def do_GET(self) -> None:
-        self.answer(200, json.dumps({"endpoints": list(ENDPOINTS.values())}).encode())
+        listed = list(ENDPOINTS.values())
+        if MODE == "rotate" and STARTED == 1 and (FOLDER / "rotate").exists():
+            listed = [it | {"url": "https://rotated.ngrok.test"} for it in listed]
+        self.answer(200, json.dumps({"endpoints": listed}).encode())
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -120,6 +124,8 @@ if MODE == "crash":
     sys.exit(3)
 if MODE == "silent":
     time.sleep(600)
+while MODE == "slow" and not (FOLDER / "go").exists():
+    time.sleep(0.02)
 say("starting web service", addr=serve(Api))
 say("client session established")
 say("tunnel session started")

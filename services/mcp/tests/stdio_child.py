@@ -1,6 +1,7 @@
 """What a client of the stdio tests launches: the service over stdio in front of a house that already stands.
 
-It prints while it serves and warns at import: neither may reach the client.
+It prints while it serves, warns at import and crashes when a diagram named crash is looked for: nothing of that may
+reach the client.
 """
 
 import asyncio
@@ -20,6 +21,11 @@ class Noisy(Folder):
     async def published(self) -> Sequence[Entry]:
         print("a print in a handler")
         return await super().published()
+
+    async def find(self, name: str) -> Entry | None:
+        if name == "crash":
+            raise RuntimeError("a crash in a handler")
+        return await super().find(name)
 
 
 store, executor, base = sys.argv[1:4]

@@ -9,25 +9,23 @@ import httpx2
 import mcp_types as types
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_house import LEGACY, MODERN, Held, Place, bearer, client, place, text_of
-from mcp_wire import BOTH, legacy, modern, post, result_of
+from mcp_house import LEGACY, MODERN, Place, client, place, text_of
+from mcp_keys import ALICE, API_KEYS, BOB, READER, ROOMY, bearer
+from mcp_seats import Held
+from mcp_wire import BOTH, HANDSHAKE, headers_of, legacy, modern, post, result_of
 
-from dipeo_mcp import keys
 from dipeo_mcp.limits import Limits
 from dipeo_mcp.principals import READ, RUN
 
-ALICE, BOB, READER = keys.new(), keys.new(), keys.new()
-API_KEYS = f"alice:read+run+write:{ALICE},bob:read+run+write:{BOB},reader:read:{READER}"
 PAGE = "https://app.example"
 
 
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[Place]:
     """With three keys, and one foreign page that may come in."""
-    limits = Limits(anonymous_per_min=1000, bad_credentials=1000, calls_per_min=1000, starts_per_min=1000)
     how = {"auth_enabled": True, "api_keys": API_KEYS, "client_origins": (PAGE,)}
     held = Held()
-    yield await held.open(place(tmp_path, limits=limits, **how))
+    yield await held.open(place(tmp_path, limits=ROOMY, **how))
     await held.close()
 
 
@@ -52,6 +50,8 @@ async def test_case_31_malformed_requests_are_refused_and_harm_nobody(guarded: P
     ):
         answer = await http.post("/mcp", content=content, headers=sent | headers)
         assert answer.status_code == status, content
+        told = answer.json()
+        assert told["jsonrpc"] == "2.0" and told["error"]["code"] < 0 and told["error"]["message"], content
     async with client(guarded.url, MODERN, headers=bearer(ALICE)) as connected:
         assert (await connected.call_tool("diagram_hello", {})).structured_content["success"]
 
@@ -63,6 +63,10 @@ async def test_case_32_routing_headers_have_to_say_what_the_body_says(http: http
     for wrong in ({"mcp_method": "tools/list"}, {"mcp_name": "fetch"}, {"mcp_method": ""}):
         answer = await post(http, call, **bearer(ALICE), **wrong)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32020), wrong
+    for missing in ("mcp-method", "mcp-name"):
+        sent = {name: value for name, value in headers_of(call).items() if name != missing} | bearer(ALICE)
+        answer = await http.post("/mcp", json=call, headers=sent)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32020), missing
     call["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2031-01-01"
     unknown = await post(http, call, **bearer(ALICE), mcp_protocol_version="2031-01-01")
     assert unknown.json()["error"]["code"] == -32022
@@ -194,6 +198,38 @@ async def test_case_37_what_is_somebody_elses_does_not_exist(guarded: Place):
         assert own_run["status"] in ("pending", "running", "completed")
 
 
+@pytest.mark.filterwarnings("ignore:resources/.*subscribe is removed")  # in the older era it is the way
+async def test_case_37_in_the_older_era_too(guarded: Place):
+    heard: list[str] = []
+    bell = asyncio.Event()
+
+    async def hear(message: object) -> None:
+        if isinstance(message, types.ResourceUpdatedNotification):
+            heard.append(str(message.params.uri))
+            bell.set()
+
+    async with (
+        client(guarded.url, LEGACY, headers=bearer(ALICE)) as alice,
+        client(guarded.url, LEGACY, headers=bearer(BOB), message_handler=hear) as bob,
+    ):
+        run = (await alice.call_tool("run_backend", {"diagram": "ask"})).structured_content
+        uri = f"dipeo://executions/{run['session_id']}"
+        assert (await bob.call_tool("list_executions", {})).structured_content["executions"] == []
+        for refused_call in (bob.read_resource(uri), bob.subscribe_resource(uri)):
+            with pytest.raises(MCPError) as refused:
+                await refused_call
+            assert (refused.value.code, refused.value.data) == (types.INVALID_PARAMS, {"uri": uri})
+        await bob.subscribe_resource("dipeo://executions")
+        await alice.call_tool("cancel_execution", {"session_id": run["session_id"]})
+        await guarded.ended(run["session_id"])
+        assert heard == []
+        own = (await bob.call_tool("run_backend", {"diagram": "hello"})).structured_content
+        async with asyncio.timeout(5):
+            await bell.wait()
+        listed = (await bob.call_tool("list_executions", {})).structured_content["executions"]
+        assert [it["execution_id"] for it in listed] == [own["session_id"]]
+
+
 async def test_the_compatibility_path_serves_real_clients_too(guarded: Place):
     async with client(f"{guarded.origin}/mcp/messages", LEGACY, headers=bearer(ALICE)) as connected:
         assert (await connected.call_tool("diagram_hello", {"name": "Bo"})).structured_content["result"] == "Hello, Bo!"
@@ -201,11 +237,10 @@ async def test_the_compatibility_path_serves_real_clients_too(guarded: Place):
 
 async def test_sessions_of_a_principal_are_counted(tmp_path: Path):
     limits = Limits(sessions=2)
-    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
     async with place(tmp_path, limits=limits, auth_enabled=True, api_keys=API_KEYS) as there, caller(there) as http:
 
         async def opened(key: str) -> httpx2.Response:
-            return await http.post("/mcp", json=legacy("initialize", hello), headers=bearer(key) | {"accept": BOTH})
+            return await http.post("/mcp", json=legacy("initialize", HANDSHAKE), headers=bearer(key) | {"accept": BOTH})
 
         first, second, third = [await opened(ALICE) for _ in range(3)]
         assert (first.status_code, second.status_code, third.status_code) == (200, 200, 429)

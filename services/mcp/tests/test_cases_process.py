@@ -1,21 +1,21 @@
 """Conformance cases C38, C39 and C44 of spec/mcp.md §6: the process itself, what is behind it, and many at once."""
 
 import asyncio
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import mcp_types as types
 import pytest
 from house import House
-from mcp.shared.exceptions import MCPError
-from mcp_house import DIAGRAMS, HELLO, MODERN, Held, client, place, publish, serving, stdio, text_of
+from mcp_house import DIAGRAMS, HELLO, LEGACY, MODERN, client, place, publish, serving, stdio_of, text_of
+from mcp_seats import Held
+from mcp_wire import HANDSHAKE, legacy, lines, modern
 
 from dipeo_executor import main as executor_main
 from dipeo_executor.settings import Settings as ExecutorSettings
@@ -24,36 +24,41 @@ from dipeo_store import main as store_main
 from dipeo_store.settings import Settings as StoreSettings
 
 
-async def test_case_38_what_is_printed_never_reaches_the_client(tmp_path: Path):
-    """The child prints and warns all the time, and a call that is refused leaves the stream intact."""
-    async with place(tmp_path) as there, stdio(there) as connected:
-        with pytest.raises(MCPError):
-            await connected.call_tool("no_such_tool", {})
-        assert (await connected.call_tool("diagram_hello", {})).structured_content["success"]
+async def test_case_38_what_is_printed_and_what_crashes_never_reaches_the_client(tmp_path: Path):
+    """The child warns at import, prints in its handlers and crashes in one: every line is a message, to the last."""
+    async with place(tmp_path) as there, lines(there.addresses, tmp_path) as wire:
+
+        async def call(number: int, tool: str, arguments: dict[str, Any]) -> Any:
+            wire.send(modern("tools/call", {"name": tool, "arguments": arguments}) | {"id": number})
+            answer = await wire.received()
+            assert answer["id"] == number
+            return answer
+
+        refused = await call(1, "no_such_tool", {})
+        assert refused["error"]["code"] == types.INVALID_PARAMS
+        crashed = await call(2, "dipeo_run", {"diagram": "crash"})
+        assert (crashed["error"]["code"], crashed["error"]["message"]) == (types.INTERNAL_ERROR, "Internal error")
+        done = await call(3, "diagram_hello", {"name": "Bo"})
+        assert done["result"]["structuredContent"]["result"] == "Hello, Bo!"
+        assert await wire.ended() == []
 
 
-async def test_case_38_the_end_of_input_ends_the_process_and_its_run(tmp_path: Path):
-    async with place(tmp_path) as there:
-        child = str(Path(__file__).parent / "stdio_child.py")
-        words = [child, there.addresses["store"], there.addresses["executor"], str(tmp_path)]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
-        assert process.stdin and process.stdout
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "progressToken": 1,
-        }
-        call = {"name": "diagram_slow", "arguments": {}, "_meta": meta}
-        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
-        process.stdin.write((json.dumps(body) + "\n").encode())
-        first = json.loads(await process.stdout.readline())
-        assert first["method"] == "notifications/progress"
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+async def test_case_38_the_end_of_input_ends_the_process_and_its_run(tmp_path: Path, era: str):
+    async with place(tmp_path) as there, lines(there.addresses, tmp_path) as wire:
+        call = {"name": "diagram_slow", "arguments": {}}
+        if era == LEGACY:
+            wire.send(legacy("initialize", HANDSHAKE))
+            await wire.received()
+            wire.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            body = legacy("tools/call", call | {"_meta": {"progressToken": 1}}, id=2)
+        else:
+            body = modern("tools/call", call)
+            body["params"]["_meta"]["progressToken"] = 1
+        wire.send(body)
+        assert (await wire.received())["method"] == "notifications/progress"
         execution_id = (await there.executions())[0].execution_id
-        process.stdin.close()
-        async with asyncio.timeout(2):
-            assert await process.wait() == 0
+        await wire.ended()
         assert await there.ended(execution_id, within_s=3) == "aborted"
 
 
@@ -85,25 +90,32 @@ async def test_case_39_a_backend_that_is_down_is_told_and_comes_back(tmp_path: P
     home = await behind.open(behind_it(tmp_path, sockets))
     async with (
         serving(home, admin_port=0) as there,
-        client(there.url, MODERN) as connected,
+        AsyncExitStack() as stack,
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{there.running.admin_port}") as admin,
     ):
+        addresses = {"store": f"unix:{sockets}/store.sock", "executor": f"unix:{sockets}/executor.sock"}
+        clients = [await stack.enter_async_context(client(there.url, era)) for era in (LEGACY, MODERN)]
+        clients += [await stack.enter_async_context(stdio_of(addresses, tmp_path, era)) for era in (LEGACY, MODERN)]
         assert (await admin.get("/ready")).status_code == 200
-        before = [tool.name for tool in (await connected.list_tools()).tools]
+        before = [[tool.name for tool in (await connected.list_tools()).tools] for connected in clients]
         await behind.close()
-        answer = await connected.call_tool("diagram_hello", {})
-        assert answer.is_error
-        assert answer.structured_content["error"]["code"] == "backend_unavailable"
-        assert "unix:" not in text_of(answer) and str(tmp_path) not in text_of(answer)
+        for connected, listed in zip(clients, before, strict=True):
+            answer = await connected.call_tool("diagram_hello", {})
+            assert answer.is_error
+            assert answer.structured_content["error"]["code"] == "backend_unavailable"
+            assert "unix:" not in text_of(answer) and str(tmp_path) not in text_of(answer)
+            assert [tool.name for tool in (await connected.list_tools()).tools] == listed
         assert (await admin.get("/ready")).status_code == 503
-        assert [tool.name for tool in (await connected.list_tools()).tools] == before
         assert (await admin.get("/metrics")).status_code == 200
         again = Held()
         await again.open(behind_it(tmp_path, sockets))
         async with asyncio.timeout(10):
             while (await admin.get("/ready")).status_code != 200:  # noqa: ASYNC110  # channels look again by themselves
                 await asyncio.sleep(0.05)
-        assert (await connected.call_tool("diagram_hello", {})).structured_content["success"]
+        for connected in clients:
+            async with asyncio.timeout(10):
+                while (await connected.call_tool("diagram_hello", {})).is_error:  # noqa: ASYNC110  # of its process, too
+                    await asyncio.sleep(0.1)
         await again.close()
 
 

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import mcp_types as types
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourceUpdated
-from mcp_house import HELLO, Seat, json_of
+from mcp_house import HELLO, json_of
+from mcp_seats import Seat
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -78,42 +82,59 @@ async def test_case_25_what_is_not_there_is_told_with_its_uri(seat: Seat, uri: s
     assert missing.value.data == {"uri": uri}
 
 
-async def updates(seat: Seat, uri: str, until_ended: str) -> list[str]:
-    """The URIs told from now on until the execution has ended, and a moment longer."""
-    told: list[str] = []
+@asynccontextmanager
+async def subscribed(seat: Seat, uri: str) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+    """A call that waits for the next update and says of which URI it is."""
     if seat.modern:
         async with seat.client.listen(resource_subscriptions=[uri]) as changes:
 
-            async def collect() -> None:
-                async for event in changes:
-                    if isinstance(event, ResourceUpdated):
-                        told.append(event.uri)
+            async def next_event() -> str:
+                async with asyncio.timeout(5):
+                    event = await anext(changes)
+                assert isinstance(event, ResourceUpdated)
+                return event.uri
 
-            task = asyncio.create_task(collect())
-            await seat.place.ended(until_ended)
-            await asyncio.sleep(1.2)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        return told
+            yield next_event
+        return
+    seat.fresh()
     await seat.client.subscribe_resource(uri)
-    await seat.place.ended(until_ended)
-    await asyncio.sleep(1.2)
+    told = 0
+
+    async def next_notice() -> str:
+        nonlocal told
+        told += 1
+        found = await seat.hears_nth(types.ResourceUpdatedNotification, told, within_s=5)
+        return str(found.params.uri)
+
+    yield next_notice
     await seat.client.unsubscribe_resource(uri)
-    return [str(it.params.uri) for it in seat.heard if isinstance(it, types.ResourceUpdatedNotification)]
 
 
-async def test_case_26_a_subscription_tells_of_its_run_and_of_no_other(seat: Seat):
+async def test_case_26_a_subscription_tells_of_its_run_to_its_end_and_of_no_other(seat: Seat):
     started = await seat.data("run_backend", {"diagram": "brief"})
     other = await seat.data("run_backend", {"diagram": "brief"})
-    uri = f"dipeo://executions/{started['execution_id']}"
-    told = await updates(seat, uri, started["execution_id"])
+    uri, began = f"dipeo://executions/{started['execution_id']}", time.monotonic()
+    told: list[str] = []
+    async with subscribed(seat, uri) as next_update:
+        while True:  # what was told last was told when it had ended
+            told.append(await next_update())
+            if json_of(await seat.client.read_resource(uri))["status"] == "completed":
+                break
     assert set(told) == {uri}
-    assert 1 <= len(told) <= 6  # at most two a second, and one at the end
+    assert len(told) <= 2 * (time.monotonic() - began) + 2  # at most two a second
     assert await seat.place.ended(other["execution_id"]) == "completed"
-    seat.fresh()
-    again = await seat.data("run_backend", {"diagram": "hello"})
-    await seat.place.ended(again["execution_id"])
-    assert not [it for it in seat.heard if isinstance(it, types.ResourceUpdatedNotification)]
+
+
+async def test_case_26_who_does_not_listen_any_more_hears_nothing(seat: Seat):
+    started = await seat.data("run_backend", {"diagram": "slow"})
+    uri = f"dipeo://executions/{started['execution_id']}"
+    async with subscribed(seat, uri):
+        pass
+    async with subscribed(seat, "dipeo://executions") as next_update:
+        await seat.data("cancel_execution", {"session_id": started["execution_id"]})
+        assert await next_update() == "dipeo://executions"  # it comes after what is told of the run itself
+    heard = {str(it.params.uri) for it in seat.heard if isinstance(it, types.ResourceUpdatedNotification)}
+    assert heard <= {"dipeo://executions"}
 
 
 async def test_case_26_what_cannot_be_read_cannot_be_watched(seat: Seat):

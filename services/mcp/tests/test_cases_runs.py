@@ -1,20 +1,23 @@
-"""Conformance cases C10 to C24 of spec/mcp.md §6: runs that take their time, ask, fail, and are called off."""
+"""Conformance cases C10 to C17 and C24 of spec/mcp.md §6: runs that take their time, fail, and are called off."""
 
 import asyncio
 import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import mcp_types as types
 import pytest
-from mcp.shared.exceptions import MCPError
-from mcp_house import MODERN, Place, Seat, client, serving, text_of
+from mcp_house import LEGACY, MANY, MODERN, Place, client, text_of
+from mcp_seats import Seat
+from mcp_wire import BOTH, HANDSHAKE, legacy, lines, modern, post
 
 from dipeo_mcp import runs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-ACCEPT = types.ElicitResult(action="accept", content={"response": "Ada"})
-STATE_KEY = "k" * 40
 
 
 class Progress:
@@ -26,9 +29,20 @@ class Progress:
         self.told.append((progress, total, message or ""))
         self.bell.set()
 
+    @property
+    def values(self) -> list[float]:
+        return [value for value, _, _ in self.told]
+
     async def first(self) -> None:
         async with asyncio.timeout(5):
             await self.bell.wait()
+
+    async def reached(self, value: float) -> None:
+        """The SDK's client runs callbacks as tasks: some may come after the result they went before."""
+        async with asyncio.timeout(5):
+            while value not in self.values:
+                self.bell.clear()
+                await self.bell.wait()
 
 
 async def cancelled(seat: Seat, tool: str, arguments: dict[str, Any]) -> str:
@@ -48,22 +62,104 @@ async def test_case_10_progress_rises_by_node_and_ends_before_the_result(seat: S
     progress = Progress()
     answer = await seat.call("diagram_hello", {"name": "Bo"}, progress_callback=progress)
     assert not answer.is_error
-    values = [value for value, _, _ in progress.told]
-    assert values == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+    await progress.reached(3.0)
+    assert progress.values == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     assert {total for _, total, _ in progress.told} == {3.0}
     assert progress.told[2][2].startswith("Greet — started")
-    await seat.call("diagram_hello", {"name": "Bo"})  # without a token: none
-    assert len(progress.told) == 6
 
 
-async def test_case_11_a_silent_run_is_heard_of_meanwhile(http_seat: Seat, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(runs, "HEARTBEAT_S", 0.3)  # fifteen seconds are for people
+async def test_case_10_without_a_token_there_is_none(seat: Seat):
+    await seat.call("diagram_hello", {"name": "Bo"})
+    await seat.call("search", {"query": ""})  # what came before its answer has been heard
+    assert not [it for it in seat.heard if isinstance(it, types.ProgressNotification)]
+
+
+async def test_case_10_a_burst_is_told_in_part_and_to_its_end(seat: Seat):
+    """At most ten a second; never backwards; the last one always."""
+    progress, began = Progress(), time.monotonic()
+    answer = await seat.call("diagram_many", {}, progress_callback=progress)
+    assert not answer.is_error
+    await progress.reached(MANY + 2.0)
+    assert progress.values == sorted(set(progress.values))
+    assert len(progress.values) <= runs.STEPS_PER_S * (time.monotonic() - began + 1) + 1
+
+
+async def test_case_10_progress_comes_before_the_result_and_nothing_after_it(http_seat: Seat):
+    """As it is on the wire: clients may run their callbacks later."""
+    call = modern("tools/call", {"name": "diagram_many", "arguments": {}})
+    call["params"]["_meta"]["progressToken"] = "p"
+    async with httpx2.AsyncClient(base_url=http_seat.place.origin, timeout=30) as http:
+        answer = await post(http, call)
+    messages = [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if "data: {" in line]
+    assert [it.get("method", "result") for it in messages] == ["notifications/progress"] * (len(messages) - 1) + [
+        "result"
+    ]
+    assert messages[-2]["params"]["progress"] == MANY + 2
+    assert {it["params"]["progressToken"] for it in messages[:-1]} == {"p"}
+
+
+@asynccontextmanager
+async def impatient_proxy(port: int, idle_s: float) -> AsyncIterator[int]:
+    """Its port. It hangs up where a connection says nothing for `idle_s`."""
+
+    async def handed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", port)
+        heard = asyncio.Event()
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                heard.set()
+                sink.write(data)
+                await sink.drain()
+
+        async def watch() -> None:
+            while True:
+                try:
+                    async with asyncio.timeout(idle_s):
+                        await heard.wait()
+                    heard.clear()
+                except TimeoutError:
+                    return
+
+        tasks = [
+            asyncio.create_task(it) for it in (pump(reader, upstream_writer), pump(upstream_reader, writer), watch())
+        ]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        writer.close()
+        upstream_writer.close()
+
+    async with await asyncio.start_server(handed_on, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+async def test_case_11_a_silent_run_is_heard_of_through_a_proxy_that_hangs_up_on_silence(
+    shared: Place, monkeypatch: pytest.MonkeyPatch, era: str
+):
+    """A fiftieth of the times of spec and product: 15 s between beats, a proxy that waits 20 s, a node of 40 s."""
+    monkeypatch.setattr(runs, "HEARTBEAT_S", 0.3)
+    await heard_through_a_proxy(shared, era, tool="diagram_brief", idle_s=0.9)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+async def test_case_11_as_it_stands_in_the_contract(shared: Place, era: str):
+    await heard_through_a_proxy(shared, era, tool="diagram_forty", idle_s=20)
+
+
+async def heard_through_a_proxy(place: Place, era: str, *, tool: str, idle_s: float) -> None:
     progress = Progress()
-    await http_seat.call("diagram_brief", {}, progress_callback=progress)
-    beats = [message for _, _, message in progress.told if message.endswith("still going")]
-    assert len(beats) >= 2
-    values = [value for value, _, _ in progress.told]
-    assert values == sorted(set(values))
+    async with impatient_proxy(place.running.port, idle_s) as port:
+        async with client(f"http://127.0.0.1:{port}/mcp", era) as connected:
+            answer = await connected.call_tool(tool, {}, progress_callback=progress)
+            assert answer.structured_content["result"] == "rested"
+        await progress.reached(3.0)
+        beats = [message for _, _, message in progress.told if message.endswith("still going")]
+        assert len(beats) >= 2
+        assert progress.values == sorted(set(progress.values))
 
 
 async def test_case_12_a_failing_node_is_named_without_its_traceback(seat: Seat):
@@ -75,7 +171,7 @@ async def test_case_12_a_failing_node_is_named_without_its_traceback(seat: Seat)
 
 
 async def test_case_13_a_run_that_takes_too_long_fails_alone(seat: Seat):
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(3):
         answer = await seat.call("diagram_slow", {"run_options": {"timeout_s": 1}})
     assert answer.is_error
     assert answer.structured_content["error"]["code"] == "timeout"
@@ -113,6 +209,40 @@ async def test_case_16_a_detached_run_stays_alive(seat: Seat):
     assert await seat.place.ended(execution_id) == "completed"
 
 
+async def test_case_16_a_cancelled_request_is_never_answered(shared: Place, tmp_path: Path):
+    """Over stdio, as it is on the wire: what comes next belongs to the next request."""
+    async with lines(shared.addresses, shared.house.base) as wire:
+        meta = {"_meta": modern()["params"]["_meta"]}
+        call = {"name": "diagram_slow", "arguments": {}, "_meta": meta["_meta"] | {"progressToken": 1}}
+        wire.send({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call})
+        assert (await wire.received())["method"] == "notifications/progress"
+        wire.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7, **meta}})
+        wire.send({"jsonrpc": "2.0", "id": 8, "method": "tools/list", "params": meta})
+        ids = []
+        while 8 not in ids:
+            ids.append((await wire.received()).get("id"))
+        assert 7 not in ids
+        execution_id = (await shared.executions())[0].execution_id
+        assert await shared.ended(execution_id, within_s=2) == "aborted"
+        wire.send({"jsonrpc": "2.0", "id": 9, "method": "tools/list", "params": meta})
+        assert (await wire.received())["id"] == 9
+
+
+async def test_case_16_dropping_the_stream_is_no_cancel_in_the_older_era(shared: Place):
+    async with httpx2.AsyncClient(base_url=shared.origin, headers={"accept": BOTH}) as http:
+        opened = await http.post("/mcp", json=legacy("initialize", HANDSHAKE))
+        session = {"mcp-session-id": opened.headers["mcp-session-id"]}
+        await http.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"}, headers=session)
+        call = legacy("tools/call", {"name": "diagram_brief", "arguments": {}, "_meta": {"progressToken": 1}}, id=2)
+        async with http.stream("POST", "/mcp", json=call, headers=session) as response:
+            async for line in response.aiter_lines():
+                if "notifications/progress" in line:
+                    break
+        execution_id = (await shared.executions())[0].execution_id
+        assert await shared.ended(execution_id) == "completed"
+        await http.delete("/mcp", headers=session)
+
+
 async def test_case_17_cancelling_twice_is_cancelling_once(seat: Seat):
     started = await seat.data("run_backend", {"diagram": "slow"})
     execution_id = started["session_id"]
@@ -124,117 +254,6 @@ async def test_case_17_cancelling_twice_is_cancelling_once(seat: Seat):
     assert kept["status"] == "completed"
 
 
-async def test_case_18_the_human_is_asked_once_and_the_run_goes_on_with_the_answer(seat: Seat):
-    data = await seat.data("diagram_ask")
-    assert seat.asked == ["What is your name?"]
-    assert (data["status"], data["result"], data["prompts"]) == ("completed", "Ada", [])
-
-
-async def test_case_19_decline_is_an_empty_answer_and_cancel_ends_the_run(seat: Seat):
-    seat.answer = lambda _: types.ElicitResult(action="decline")
-    declined = await seat.data("diagram_ask")
-    assert (declined["status"], declined["result"]) == ("completed", "")
-    seat.answer = lambda _: types.ElicitResult(action="cancel")
-    ended = await seat.data("diagram_ask")
-    assert (ended["status"], ended["error"]["code"]) == ("aborted", "cancelled")
-
-
-@pytest.mark.parametrize("tool", ["diagram_ask_twice", "diagram_ask_both"])
-async def test_case_20_two_questions_belong_to_one_execution(seat: Seat, tool: str):
-    before = len(await seat.place.executions())
-    data = await seat.data(tool)
-    assert data["status"] == "completed"
-    assert len(seat.asked) == 2
-    assert len(await seat.place.executions()) == before + 1
-
-
-async def test_case_21_a_client_that_cannot_ask_gets_the_question_and_hands_in_the_answer(seat: Seat):
-    async with seat.connecting() as mute:
-        answer = await mute.call_tool("diagram_ask", {})
-        data = answer.structured_content
-        assert not answer.is_error
-        assert data["status"] == "waiting_for_input"
-        assert data["prompts"][0]["message"] == "What is your name?"
-        assert "answer_prompt" in data["next"]
-        prompt = {"session_id": data["session_id"], "prompt_id": data["prompts"][0]["id"]}
-        both = await mute.call_tool("answer_prompt", prompt | {"response": "x", "decline": True})
-        assert both.is_error
-        await mute.call_tool("answer_prompt", prompt | {"response": "Bo"})
-        seen = await mute.call_tool("see_result", {"session_id": data["session_id"], "wait_s": 10})
-        assert seen.structured_content["result"] == "Bo"
-        late = await mute.call_tool("answer_prompt", prompt | {"response": "too late"})
-        assert late.is_error
-
-
-async def asked(seat: Seat, tool: str = "diagram_ask") -> types.InputRequiredResult:
-    """The first round of a modern call, by hand."""
-    answer = await seat.client.session.call_tool(tool, {}, allow_input_required=True)
-    assert isinstance(answer, types.InputRequiredResult)
-    return answer
-
-
-async def again(seat: Seat, first: types.InputRequiredResult, state: str | None, tool: str, arguments: dict[str, Any]):
-    responses = dict.fromkeys(first.input_requests or {}, ACCEPT)
-    return await seat.client.session.call_tool(
-        tool, arguments, input_responses=responses, request_state=state, allow_input_required=True
-    )
-
-
-async def test_case_22_a_state_that_is_not_ours_is_refused_in_one_voice(modern_seat: Seat):
-    first = await asked(modern_seat)
-    state = first.request_state or ""
-    flipped = state[:-6] + ("A" if state[-6] != "A" else "B") + state[-5:]
-    for broken, tool, arguments in (
-        (flipped, "diagram_ask", {}),
-        ("v1.nonsense", "diagram_ask", {}),
-        (state, "diagram_ask", {"other": 1}),
-        (state, "dipeo_run", {"diagram": "ask"}),
-    ):
-        with pytest.raises(MCPError) as refused:
-            await again(modern_seat, first, broken, tool, arguments)
-        assert (refused.value.code, refused.value.message) == (
-            types.INVALID_PARAMS,
-            "Invalid or expired requestState",
-        )
-    before = len(await modern_seat.place.executions())
-    done = await again(modern_seat, first, state, "diagram_ask", {})
-    assert done.structured_content["result"] == "Ada"
-    replayed = await again(modern_seat, first, state, "diagram_ask", {})
-    assert replayed.structured_content["execution_id"] == done.structured_content["execution_id"]
-    assert len(await modern_seat.place.executions()) == before
-
-
-@pytest.mark.parametrize("keys", [(STATE_KEY,), ()])
-async def test_case_23_a_restart_between_two_rounds(shared: Place, keys: tuple[str, ...]):
-    async def ask(place: Place, **how: Any) -> Any:
-        async with client(place.url, MODERN, elicitation_callback=_never) as connected:
-            return await connected.session.call_tool("diagram_ask", {}, allow_input_required=True, **how)
-
-    async with serving(shared.house, state_keys=keys) as before:
-        first = await ask(before)
-    responses = dict.fromkeys(first.input_requests, ACCEPT)
-    async with serving(shared.house, state_keys=keys) as after:
-        if keys:
-            done = await ask(after, input_responses=responses, request_state=first.request_state)
-            assert done.structured_content["result"] == "Ada"
-            return
-        async with client(after.url, MODERN) as connected:
-            with pytest.raises(MCPError) as refused:
-                await connected.session.call_tool(
-                    "diagram_ask", {}, input_responses=responses, request_state=first.request_state
-                )
-            assert refused.value.code == types.INVALID_PARAMS
-            waiting = await connected.call_tool("list_executions", {"status": "waiting_for_input"})
-            execution_id = waiting.structured_content["executions"][0]["execution_id"]
-            prompt = {"session_id": execution_id, "prompt_id": next(iter(first.input_requests))}
-            await connected.call_tool("answer_prompt", prompt | {"response": "Bo"})
-        assert await after.ended(execution_id) == "completed"
-
-
-async def _never(context: Any, params: Any) -> types.ElicitResult:
-    raise AssertionError("the first round is answered by hand")
-
-
 async def test_case_24_the_same_key_joins_the_same_run(seat: Seat):
     key = f"once-{seat.transport}-{seat.era}"
     given = {"diagram": "hello", "inputs": {"name": "Bo"}, "idempotency_key": key}
@@ -242,24 +261,3 @@ async def test_case_24_the_same_key_joins_the_same_run(seat: Seat):
     assert first["execution_id"] == second["execution_id"]
     other = await seat.call("dipeo_run", given | {"inputs": {"name": "Eve"}})
     assert other.is_error and "idempotency_key" in text_of(other)
-
-
-async def test_answers_given_elsewhere_let_a_waiting_call_go_on(seat: Seat):
-    """The question is raced: somebody answers it on the command line while the client still shows it."""
-    asked_now, leave = asyncio.Event(), asyncio.Event()
-
-    async def slow(context: Any, params: Any) -> types.ElicitResult:
-        asked_now.set()
-        await leave.wait()
-        return ACCEPT
-
-    async with seat.connecting(elicitation_callback=slow) as connected:
-        call = asyncio.create_task(connected.call_tool("dipeo_run", {"diagram": "ask"}))
-        await asked_now.wait()
-        waiting = (await seat.data("list_executions", {"status": "waiting_for_input"}))["executions"]
-        await seat.place.house.answer(waiting[0]["execution_id"], "Name", "Zed")
-        if seat.modern:
-            leave.set()  # a modern client comes back only when its human has answered
-        data = (await call).structured_content
-        leave.set()
-    assert data["result"] == "Zed"

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
 
 import httpx2
 import jsonschema_rs
@@ -10,7 +13,9 @@ import mcp_types as types
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ToolsListChanged
-from mcp_house import BROKEN, HELLO, LEGACY, MODERN, Place, Seat, client, place, text_of
+from mcp_house import BROKEN, HELLO, HTTP, LEGACY, MODERN, STDIO, Place, client, place, stdio, text_of
+from mcp_seats import Seat
+from mcp_wire import BOTH, HANDSHAKE, legacy, lines, modern, post, result_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,9 +29,15 @@ async def test_case_1_every_client_connects_in_its_era(seat: Seat):
     assert re.fullmatch(r"\d+\.\d+\.\d+", seat.client.server_info.version)
 
 
+async def test_case_1_each_dated_revision_is_spoken_over_stdio(shared: Place):
+    async with lines(shared.addresses, shared.house.base) as wire:
+        for revision in REVISIONS:
+            wire.send(legacy("initialize", HANDSHAKE | {"protocolVersion": revision}))
+            assert (await wire.received())["result"]["protocolVersion"] == revision
+
+
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_case_1_each_dated_revision_is_spoken(shared: Place, revision: str):
-
     hello = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
     accept = {"accept": "application/json, text/event-stream"}
@@ -59,11 +70,12 @@ async def test_case_3_tools_are_listed_the_same_way_twice(seat: Seat):
         assert (first.ttl_ms, first.cache_scope) == (30_000, "private")
 
 
-async def test_case_4_pages_chain_without_duplicates(tmp_path):
+async def test_case_4_pages_chain_without_duplicates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     many = {f"d{number:03}": HELLO for number in range(120)}
-    async with place(tmp_path, diagrams=many, max_diagram_tools=120) as there:
-        for era in (LEGACY, MODERN):
-            async with client(there.url, era) as connected:
+    monkeypatch.setenv("MCP_MAX_DIAGRAM_TOOLS", "120")
+    async with place(tmp_path, diagrams=many) as there:
+        for transport, era in product((HTTP, STDIO), (LEGACY, MODERN)):
+            async with client(there.url, era) if transport == HTTP else stdio(there, era) as connected:
                 names: list[str] = []
                 cursor = None
                 while True:
@@ -77,32 +89,34 @@ async def test_case_4_pages_chain_without_duplicates(tmp_path):
                 assert refused.value.code == types.INVALID_PARAMS
 
 
+async def listed_after(seat: Seat, change: Callable[[], None], tool: str, *, there: bool) -> None:
+    """A notice comes within two seconds of the change, upon which the tool is listed, or is not."""
+    if seat.modern:
+        async with seat.client.listen(tools_list_changed=True) as changes:
+            change()
+            async with asyncio.timeout(2):
+                while (tool in await seat.tools()) != there:
+                    assert await anext(changes) == ToolsListChanged()
+        return
+    await seat.tools()
+    seat.fresh()
+    change()
+    async with asyncio.timeout(2):
+        number = 0
+        while (tool in await seat.tools()) != there:
+            number += 1
+            await seat.hears_nth(types.ToolListChangedNotification, number)
+
+
 async def test_case_5_and_6_a_published_diagram_becomes_a_tool_and_goes_again(seat: Seat):
     name = f"fresh_{seat.transport}_{seat.era[:4]}"
-    if seat.modern:
-        async with seat.client.listen(tools_list_changed=True) as changes:
-            seat.place.publish(name, HELLO)
-            async with asyncio.timeout(2):
-                assert await anext(changes) == ToolsListChanged()
-    else:
-        await seat.tools()
-        seat.place.publish(name, HELLO)
-        await seat.hears(types.ToolListChangedNotification, within_s=2)
-    assert f"diagram_{name}" in await seat.tools()
-    assert (await seat.data(f"diagram_{name}", {"name": "you"}))["result"] == "Hello, you!"
-
-    seat.fresh()
-    if seat.modern:
-        async with seat.client.listen(tools_list_changed=True) as changes:
-            seat.place.unpublish(name)
-            async with asyncio.timeout(2):
-                assert await anext(changes) == ToolsListChanged()
-    else:
-        seat.place.unpublish(name)
-        await seat.hears(types.ToolListChangedNotification, within_s=2)
-    assert f"diagram_{name}" not in await seat.tools()
+    tool = f"diagram_{name}"
+    await listed_after(seat, lambda: seat.place.publish(name, HELLO), tool, there=True)
+    assert (await seat.tools())[tool].input_schema["properties"]["name"] == {"type": "string", "default": "world"}
+    assert (await seat.data(tool, {"name": "you"}))["result"] == "Hello, you!"
+    await listed_after(seat, lambda: seat.place.unpublish(name), tool, there=False)
     with pytest.raises(MCPError) as refused:
-        await seat.call(f"diagram_{name}")
+        await seat.call(tool)
     assert refused.value.code == types.INVALID_PARAMS
 
 
@@ -147,6 +161,14 @@ async def test_case_9_a_foreground_run_answers_with_its_result(seat: Seat):
     assert str(link.uri) == f"dipeo://executions/{data['execution_id']}"
     read = await seat.client.read_resource(str(link.uri))
     assert json.loads(read.contents[0].text)["result"] == "tea!"
+
+
+async def test_case_9_the_result_is_what_the_model_said(seat: Seat):
+    answer = await seat.call("diagram_hello", {"name": "Bo"})
+    assert answer.structured_content["result"] == "Hello, Bo!"
+    assert "Hello, Bo!" in text_of(answer)
+    read = await seat.client.read_resource(f"dipeo://executions/{answer.structured_content['execution_id']}")
+    assert json.loads(read.contents[0].text)["conversation"][-1]["content"] == "Hello, Bo!"
 
 
 async def test_case_9_the_original_way_to_call_works(seat: Seat):
@@ -214,19 +236,24 @@ async def test_case_30_unknown_tools_methods_and_ping(seat: Seat):
 
 
 async def test_case_30_an_unknown_method_is_a_404_in_the_modern_era(shared: Place):
+    async with httpx2.AsyncClient(base_url=shared.origin, headers={"accept": BOTH}) as http:
+        answer = await post(http, modern("no/such"))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, types.METHOD_NOT_FOUND)
+        opened = await http.post("/mcp", json=legacy("initialize", HANDSHAKE))
+        session = {"mcp-session-id": opened.headers["mcp-session-id"]}
+        await http.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"}, headers=session)
+        older = await http.post("/mcp", json=legacy("no/such"), headers=session)
+        assert result_of(older)["error"]["code"] == types.METHOD_NOT_FOUND
+        await http.delete("/mcp", headers=session)
 
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
-    }
-    body = {"jsonrpc": "2.0", "id": 1, "method": "no/such", "params": {"_meta": meta}}
-    headers = {
-        "accept": "application/json, text/event-stream",
-        "mcp-protocol-version": "2026-07-28",
-        "mcp-method": "no/such",
-    }
-    async with httpx2.AsyncClient() as http:
-        answer = await http.post(shared.url, json=body, headers=headers)
-    assert answer.status_code == 404
-    assert answer.json()["error"]["code"] == types.METHOD_NOT_FOUND
+
+async def test_case_30_an_unknown_method_over_stdio(shared: Place):
+    async with lines(shared.addresses, shared.house.base) as wire:
+        wire.send(modern("no/such"))
+        assert (await wire.received())["error"]["code"] == types.METHOD_NOT_FOUND
+    async with lines(shared.addresses, shared.house.base) as wire:
+        wire.send(legacy("initialize", HANDSHAKE))
+        await wire.received()
+        wire.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        wire.send(legacy("no/such", id=2))
+        assert (await wire.received())["error"]["code"] == types.METHOD_NOT_FOUND

@@ -39,6 +39,20 @@ async def test_what_is_in_the_store_is_offered_and_run(tmp_path: Path):
         assert gone.structured_content == {"name": "pushed", "removed": True}
 
 
+async def test_the_store_takes_the_names_we_take(tmp_path: Path):
+    async with place(tmp_path, diagrams={}, stored=True) as there, client(there.url, MODERN) as connected:
+        for name in ("Q3.report", "a", "x" * 100):
+            pushed = {"diagram_content": HELLO, "push_as": name, "format_type": "light"}
+            answer = (await connected.call_tool("compile_diagram", pushed)).structured_content
+            assert answer["pushed_as"] == name
+            ran = (await connected.call_tool(answer["tool_name"], {})).structured_content
+            assert (ran["success"], ran["diagram"]) == (True, name)
+        for name in ("..", "a..b", ".a", "-a", "a/b", "x" * 101):
+            put = content_pb2.PutDiagramRequest(name=name, format="light", text=HELLO, published=True)
+            with pytest.raises(errors.BadInput):
+                await rpc.call(there.house.store.PutDiagram, put)
+
+
 async def test_unpublished_diagrams_are_for_authors(tmp_path: Path):
     async with place(tmp_path, diagrams={}, stored=True) as there, client(there.url, MODERN) as connected:
         put = content_pb2.PutDiagramRequest(

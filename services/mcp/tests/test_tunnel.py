@@ -4,19 +4,22 @@ import asyncio
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from mcp_house import HELLO, Place, bearer, place
+from mcp_house import HELLO, Place, place
+from mcp_keys import bearer
 from mcp_wire import modern, post
 
 from dipeo_mcp import keys, tunnel
+from dipeo_mcp.agent import Plan
 from dipeo_mcp.errors import SettingsRefused
 
 # pyngrok drops the pipe of an agent that did not start
@@ -179,7 +182,7 @@ async def test_case_42_a_tunnel_that_fails_leaves_the_service_serving(
     assert not any(alive(it["pid"]) for it in starts(agent))
 
 
-def _impatient(planned: Callable[..., tunnel.Plan]) -> Callable[..., tunnel.Plan]:
+def _impatient(planned: Callable[..., Plan]) -> Callable[..., Plan]:
     """Deadlines for tests: 1.5 s to start, a look every 0.1 s."""
     return lambda *given: dataclasses.replace(planned(*given), start_s=1.5, watch_s=0.1)
 
@@ -200,6 +203,33 @@ async def test_case_42_an_agent_that_dies_is_replaced_and_its_new_address_is_fol
         assert second["url"] != first["url"]
         async with reach(agent)(second["url"]) as public:
             assert (await public.get("/healthz")).status_code == 200
+
+
+async def test_case_42_an_agent_that_takes_its_time_is_waited_for(
+    project: Path, agent: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("STAND_IN_MODE", "slow")
+    async with tunnelled(project, agent) as place:
+        await becomes(place, "starting")
+        (agent.parent / "go").touch()
+        assert (await becomes(place, "online"))["url"]
+    assert len(starts(agent)) == 1
+
+
+async def test_case_42_an_address_that_changes_under_a_living_agent_is_followed(
+    project: Path, agent: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("STAND_IN_MODE", "rotate")
+    monkeypatch.setattr(tunnel, "planned", _impatient(tunnel.planned))
+    async with tunnelled(project, agent) as place:
+        first = await becomes(place, "online")
+        (agent.parent / "rotate").touch()
+        await becomes(place, "degraded")
+        second = await becomes(place, "online")
+        assert second["url"] != first["url"]
+        async with reach(agent)(second["url"]) as public:
+            assert (await public.get("/healthz")).status_code == 200
+    assert not any(alive(it["pid"]) for it in starts(agent))
 
 
 async def test_what_is_not_answered_401_is_closed_at_once(project: Path, agent: Path, monkeypatch: pytest.MonkeyPatch):
@@ -246,6 +276,57 @@ async def test_threat_20_an_agent_that_outlived_its_service_is_reaped(project: P
     assert alive(bystander.pid)
     bystander.kill()
     await bystander.wait()
+
+
+async def gone(pid: int, within_s: float = 5) -> None:
+    async with asyncio.timeout(within_s):
+        while alive(pid):  # noqa: ASYNC110  # another process has to end
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def service(agent: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """The service as a process of its own, and the pid of its agent once the tunnel is up."""
+    chosen = {
+        "MCP_PORT": "0",
+        "MCP_ADMIN_PORT": "-1",
+        "MCP_STORE": "127.0.0.1:1",
+        "MCP_EXECUTOR": "127.0.0.1:1",
+        "MCP_API_KEYS": KEY,
+        "MCP_EXPOSE": "ngrok",
+        "MCP_NGROK_PATH": str(agent),
+        "MCP_NGROK_PID_FILE": str(agent.parent / "pid.json"),
+        "MCP_NGROK_PROBE": "false",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "dipeo_mcp.main", env=os.environ | chosen, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(20):
+        while b"mcp.tunnel_online" not in (line := await process.stderr.readline()):
+            assert line, "it ended"
+    try:
+        yield process, starts(agent)[-1]["pid"]
+    finally:
+        if process.returncode is None:
+            process.kill()
+        for it in starts(agent):
+            with suppress(OSError):  # one that is left would keep the pipe open
+                if str(agent).encode() in Path(f"/proc/{it['pid']}/cmdline").read_bytes().split(b"\0"):
+                    os.kill(it["pid"], signal.SIGKILL)
+        await process.communicate()
+
+
+async def test_threat_20_a_service_that_is_killed_takes_its_agent_with_it(agent: Path):
+    async with service(agent) as (process, first):
+        process.kill()
+        await process.wait()
+        await gone(first)
+    async with service(agent) as (process, second):
+        assert [alive(it["pid"]) for it in starts(agent)] == [False, True]
+        process.terminate()
+        await process.wait()
+        await gone(second)
 
 
 @pytest.mark.skipif("NGROK_LIVE_TOKEN" not in os.environ, reason="needs a token of ngrok, in NGROK_LIVE_TOKEN")

@@ -9,13 +9,16 @@ from dipeo_store.model import CatalogEntry
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 FORMATS = ("light", "native", "readable")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # spec/mcp.md S4: no name is ever a path or an option
 
 
 def checked(entry: CatalogEntry) -> CatalogEntry:
     """Raises BadInput."""
     if not _NAME.fullmatch(entry.name):
-        raise BadInput(f'diagram name "{entry.name[:100]}": 1 to 100 letters, digits, "_" and "-" are needed')
+        raise BadInput(
+            f'diagram name "{entry.name[:100]}": 1 to 100 letters, digits, ".", "_" and "-" are needed, the first of '
+            'them a letter or digit, without ".."'
+        )
     if entry.format not in FORMATS:
         raise BadInput(f'format "{entry.format}" of diagram "{entry.name}": one of {", ".join(FORMATS)} is needed')
     if len(entry.text.encode()) > MAX_TEXT_BYTES:

@@ -108,7 +108,14 @@ async def test_who_follows_the_catalogue_sees_the_latest_change_of_each_diagram(
     assert await _take(_changes(store, after=4), 1) == [(5, "c", False)]
 
 
-@pytest.mark.parametrize("fields", [{"name": "a b"}, {"name": ""}, {"format": "xml"}, {"metadata_json": b"{"}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"name": name} for name in ("a b", "", "a..b", ".a", "-a", "a/b", "a" * 101)),
+        {"format": "xml"},
+        {"metadata_json": b"{"},
+    ],
+)
 async def test_what_is_no_entry_is_refused(store: Store, fields: dict):
     with pytest.raises(BadInput):
         await _put(store, **fields)

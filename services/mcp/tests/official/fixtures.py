@@ -16,7 +16,7 @@ from mcp.shared.subscriptions import PromptsListChanged
 from dipeo_mcp import principals, runs, tasks
 from dipeo_mcp.arguments import RunOptions
 from dipeo_mcp.call import Answer, Call, Context
-from dipeo_mcp.server import Handlers
+from dipeo_mcp.handlers import Handlers
 from dipeo_mcp.task_methods import Tasks, UpdateParams, missing
 
 PIXEL = base64.b64encode(
