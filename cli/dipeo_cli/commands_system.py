@@ -1,5 +1,6 @@
 """Commands about the local stack, this project and this program (spec/cli.md §11, §14.1)."""
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -23,52 +24,22 @@ def serve(
     return system.serve(context.obj, host=host, port=port)
 
 
-@app.command(rich_help_panel=SYSTEM)
-def up(context: typer.Context, as_json: AsJson = False) -> int:
-    """Start the local stack."""
-    from dipeo_cli import system
+def _plain(module: str, name: str, help: str) -> None:
+    """A command that takes nothing but --json: the function of that name in its module."""
 
-    return system.up(context.obj, as_json=as_json)
+    def command(context: typer.Context, as_json: AsJson = False) -> int:
+        code: int = getattr(import_module(f"dipeo_cli.{module}"), name)(context.obj, as_json=as_json)
+        return code
 
-
-@app.command(rich_help_panel=SYSTEM)
-def down(context: typer.Context, as_json: AsJson = False) -> int:
-    """Stop the local stack; its runs continue when it is up again."""
-    from dipeo_cli import system
-
-    return system.down(context.obj, as_json=as_json)
+    app.command(name, rich_help_panel=SYSTEM, help=help)(command)
 
 
-@app.command(rich_help_panel=SYSTEM)
-def status(context: typer.Context, as_json: AsJson = False) -> int:
-    """Is the stack running, and where."""
-    from dipeo_cli import system
-
-    return system.status(context.obj, as_json=as_json)
-
-
-@app.command(rich_help_panel=SYSTEM)
-def version(context: typer.Context, as_json: AsJson = False) -> int:
-    """Show the version."""
-    from dipeo_cli import system
-
-    return system.version(context.obj, as_json=as_json)
-
-
-@app.command(rich_help_panel=SYSTEM)
-def init(context: typer.Context, as_json: AsJson = False) -> int:
-    """Make this folder a project."""
-    from dipeo_cli import project
-
-    return project.init(context.obj, as_json=as_json)
-
-
-@app.command(rich_help_panel=SYSTEM)
-def doctor(context: typer.Context, as_json: AsJson = False) -> int:
-    """Look for what could keep a run from working here."""
-    from dipeo_cli import doctor
-
-    return doctor.doctor(context.obj, as_json=as_json)
+_plain("system", "up", "Start the local stack.")
+_plain("system", "down", "Stop the local stack; its runs continue when it is up again.")
+_plain("system", "status", "Is the stack running, and where.")
+_plain("system", "version", "Show the version.")
+_plain("project", "init", "Make this folder a project.")
+_plain("doctor", "doctor", "Look for what could keep a run from working here.")
 
 
 @app.command(rich_help_panel=SYSTEM)

@@ -34,12 +34,7 @@ def answers(file: str, pairs: list[str]) -> dict[str, str]:
     for label, text in given.items():
         if not isinstance(text, str):
             raise Usage(f"--answers {file}: the answer for {label} must be text")
-    for pair in pairs:
-        label, equals, text = pair.partition("=")
-        if not equals or not label:
-            raise Usage(f"--answer {pair}: write LABEL=TEXT")
-        given[label] = text
-    return given
+    return given | dict(_text_pair(pair, "--answer", "LABEL=TEXT") for pair in pairs)
 
 
 def script(file: str) -> list[Any]:
@@ -75,13 +70,14 @@ def moment(text: str, option: str, now: datetime) -> datetime:
 
 def labels(pairs: list[str]) -> dict[str, str]:
     """--label K=V, repeated."""
-    given: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise Usage(f"--label {pair}: write KEY=VALUE")
-        given[key] = value
-    return given
+    return dict(_text_pair(pair, "--label", "KEY=VALUE") for pair in pairs)
+
+
+def _text_pair(pair: str, option: str, form: str) -> tuple[str, str]:
+    key, equals, text = pair.partition("=")
+    if not equals or not key:
+        raise Usage(f"{option} {pair}: write {form}")
+    return key, text
 
 
 def changes(pairs: list[str]) -> dict[str, Any]:

@@ -11,27 +11,21 @@ _EXECUTION = f"""{_SUMMARY}
 
 _RESULT = "success error error_type envelope"
 
-EXECUTE_DIAGRAM = f"""
-mutation ExecuteDiagram($input: ExecuteDiagramInput!) {{
-  executeDiagram(input: $input) {{ {_RESULT} data {{ id status }} }}
-}}"""
 
-CONTROL_EXECUTION = f"""
-mutation ControlExecution($input: ExecutionControlInput!) {{
-  controlExecution(input: $input) {{ {_RESULT} data {{ id status }} }}
-}}"""
+def _mutation(field: str, input: str, data: str) -> str:
+    """A mutation with one input, and what its wrapper holds."""
+    name = field[0].upper() + field[1:]
+    return f"mutation {name}($input: {input}!) {{ {field}(input: $input) {{ {_RESULT} data {{ {data} }} }} }}"
 
-RETRY_EXECUTION = f"""
-mutation RetryExecution($input: RetryExecutionInput!) {{
-  retryExecution(input: $input) {{ {_RESULT} data {{ id status diagram_name }} }}
-}}"""
+
+EXECUTE_DIAGRAM = _mutation("executeDiagram", "ExecuteDiagramInput", "id status")
+CONTROL_EXECUTION = _mutation("controlExecution", "ExecutionControlInput", "id status")
+RETRY_EXECUTION = _mutation("retryExecution", "RetryExecutionInput", "id status diagram_name")
+SEND_INTERACTIVE_RESPONSE = _mutation("sendInteractiveResponse", "InteractiveResponseInput", "id status")
 
 _KEY = "id label service_name base_url"
 
-CREATE_KEY = f"""
-mutation CreateApiKey($input: CreateApiKeyInput!) {{
-  createApiKey(input: $input) {{ {_RESULT} data {{ {_KEY} }} }}
-}}"""
+CREATE_KEY = _mutation("createApiKey", "CreateApiKeyInput", _KEY)
 
 TEST_KEY = f"""
 mutation TestApiKey($id: String!) {{
@@ -47,11 +41,6 @@ LIST_KEYS = """
 query GetApiKeys($service: String) {
   getApiKeys(service: $service)
 }"""
-
-SEND_INTERACTIVE_RESPONSE = f"""
-mutation SendInteractiveResponse($input: InteractiveResponseInput!) {{
-  sendInteractiveResponse(input: $input) {{ {_RESULT} data {{ id status }} }}
-}}"""
 
 GET_EXECUTION = f"""
 query GetExecution($id: String!) {{
@@ -109,28 +98,25 @@ mutation ConvertDiagramFormat(
   }
 }"""
 
-_TEXT = "$source: String!, $path: String, $format: DiagramFormatGraphQL"  # of a diagram
-_OF_TEXT = "source: $source, path: $path, format: $format"
 
-COMPILE_DIAGRAM = f"""
-query CompileDiagram({_TEXT}, $changes: JSON, $uploads: JSON) {{
-  compileDiagram({_OF_TEXT}, changes: $changes, uploads: $uploads)
-}}"""
+def _about_text(field: str, more: str = "") -> str:
+    """A question about a diagram's text; `more`: its further parameter, "name: Type"."""
+    name, option = field[0].upper() + field[1:], more.partition(":")[0]
+    parameters = "$source: String!, $path: String, $format: DiagramFormatGraphQL" + (f", ${more}" if more else "")
+    given = "source: $source, path: $path, format: $format" + (f", {option}: ${option}" if more else "")
+    return f"query {name}({parameters}) {{ {field}({given}) }}"
 
-REFORMAT_DIAGRAM = f"""
-query ReformatDiagram({_TEXT}) {{
-  reformatDiagram({_OF_TEXT})
-}}"""
 
-DESCRIBE_DIAGRAM = f"""
-query DescribeDiagram({_TEXT}, $picture: String) {{
-  describeDiagram({_OF_TEXT}, picture: $picture)
-}}"""
+REFORMAT_DIAGRAM = _about_text("reformatDiagram")
+DESCRIBE_DIAGRAM = _about_text("describeDiagram", "picture: String")
+EXPORT_DIAGRAM = _about_text("exportDiagram")
 
-EXPORT_DIAGRAM = f"""
-query ExportDiagram({_TEXT}) {{
-  exportDiagram({_OF_TEXT})
-}}"""
+COMPILE_DIAGRAM = """
+query CompileDiagram(
+  $source: String!, $path: String, $format: DiagramFormatGraphQL, $changes: JSON, $uploads: JSON
+) {
+  compileDiagram(source: $source, path: $path, format: $format, changes: $changes, uploads: $uploads)
+}"""
 
 GET_NODE_TYPES = """
 query GetNodeTypes {
