@@ -6,6 +6,7 @@ import jsonschema_rs
 import pytest
 import yaml
 from compiling import loaded
+from lightly import light
 
 from dipeo_executor.describing import describe
 from dipeo_executor.finding import find
@@ -157,3 +158,27 @@ def test_only_diagrams_are_found_each_once(tmp_path):
         ("a/n.native.json", "n", "native"), ("a/plain.yaml", "plain", "light"), ("b.light.yaml", "b", "light"),
     ]  # fmt: skip
     assert [it.path for it in find(tmp_path, tmp_path / "a")] == ["a/n.native.json", "a/plain.yaml"]
+
+
+def test_boxes_keep_their_shape_around_wide_signs_line_breaks_and_long_labels():
+    text = light(
+        """
+        - {label: "取得 first\\n source", type: start}
+        - {label: e\u0301te, type: code_job, code: result = 1}
+        - {label: A label that goes on and on and on past every column there is, type: code_job, code: result = 1}
+        - {label: Join, type: endpoint}
+        """,
+        """
+        - {from: "取得 first\\n source", to: e\u0301te}
+        - {from: "取得 first\\n source", to: A label that goes on and on and on past every column there is}
+        - {from: "取得 first\\n source", to: Join, label: third}
+        - {from: e\u0301te, to: Join, label: first}
+        - {from: A label that goes on and on and on past every column there is, to: Join, label: second}
+        """,
+    )
+    drawn = PICTURES["ascii"](loaded(text)[0]).splitlines()
+    assert any("│ 取得 first source │" in line for line in drawn)
+    assert any("│    e\u0301te    │" in line for line in drawn), "an accent takes no column"
+    assert any("past…  │" in line for line in drawn)
+    words = "\n".join(drawn)
+    assert all(word in words for word in ("first", "second", "third")), words

@@ -1,6 +1,8 @@
 """A diagram for a terminal: boxes in layers, lines between them, ways back as notes in the boxes."""
 
+import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,14 +13,16 @@ from dipeo_executor.pictures.layout import Layout, lay_out
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 STROKES = " ╵╷│╴┘┐┤╶└┌├─┴┬┼"  # by the sum of the directions
 GAP = 3  # columns between cells
+MAX_LABEL = 48  # columns
 
 
 def draw(diagram: Diagram) -> str:
     layout = lay_out(len(diagram.nodes), lines_of(diagram))
-    texts = {number: [node.name, kind_of(node.type)] for number, node in enumerate(diagram.nodes)}
+    labels = [_short(node.name) for node in diagram.nodes]
+    texts = {number: [labels[number], kind_of(node.type)] for number, node in enumerate(diagram.nodes)}
     for line in layout.back:
-        words = f" {line.words}" if line.words else ""
-        texts[line.source].append(f"↺{words} → {diagram.nodes[line.target].name}")
+        words = f" {_short(line.words)}" if line.words else ""
+        texts[line.source].append(f"↺{words} → {labels[line.target]}")
     middles = _columns(layout, texts)
     canvas = _Canvas()
     row = 0
@@ -34,9 +38,41 @@ def draw(diagram: Diagram) -> str:
     return canvas.text()
 
 
+def _signs(text: str) -> Iterator[tuple[str, int]]:
+    """(what a terminal shows in one place, the columns it takes): wide signs take two, accents join the sign before."""
+    sign = ""
+    for char in text:
+        if sign and unicodedata.category(char) in ("Mn", "Me", "Cf"):
+            sign += char
+            continue
+        if sign:
+            yield sign, 2 if unicodedata.east_asian_width(sign[0]) in "WF" else 1
+        sign = char
+    if sign:
+        yield sign, 2 if unicodedata.east_asian_width(sign[0]) in "WF" else 1
+
+
+def _width(text: str) -> int:
+    return len(text) if text.isascii() else sum(columns for _, columns in _signs(text))
+
+
+def _short(text: str) -> str:
+    """One line that fits into a box."""
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    if _width(text) <= MAX_LABEL:
+        return text
+    kept, room = "", MAX_LABEL - 1
+    for sign, columns in _signs(text):
+        room -= columns
+        if room < 0:
+            break
+        kept += sign
+    return f"{kept.rstrip()}…"
+
+
 def _inner(lines: list[str]) -> int:
     """Columns between the edges of a box, an odd number: so that its middle is one."""
-    return max(map(len, lines)) // 2 * 2 + 3
+    return max(map(_width, lines)) // 2 * 2 + 3
 
 
 def _leaves(layout: Layout, cell: int) -> bool:
@@ -60,7 +96,7 @@ def _connect(canvas: "_Canvas", layout: Layout, number: int, row: int, middles: 
     """Draw the lines from one layer to the next, each with its own row where it runs sideways. The row below."""
     layer = set(layout.layers[number])
     steps = [
-        (middles[upper], middles[lower], line.words if upper == cells[0] else "", lower == cells[-1])
+        (middles[upper], middles[lower], _short(line.words) if upper == cells[0] else "", lower == cells[-1])
         for line, cells in layout.ways
         for upper, lower in pairwise(cells)
         if upper in layer
@@ -87,7 +123,8 @@ def _connect(canvas: "_Canvas", layout: Layout, number: int, row: int, middles: 
         if arrives:
             canvas.put(bottom, end, "▼")
         if words:
-            canvas.note(bottom, end, words, to_the_left=end < begin)
+            beside = canvas.beside(bottom, end, words), canvas.beside(row, begin, words)
+            canvas.note(words, [*(beside[0][::-1] if end < begin else beside[0]), *beside[1]])
     return bottom + 1
 
 
@@ -109,7 +146,7 @@ class _Canvas:
     def __init__(self) -> None:
         self._strokes: dict[tuple[int, int], int] = {}
         self._signs: dict[tuple[int, int], str] = {}
-        self._notes: list[tuple[int, list[int], str]] = []
+        self._notes: list[tuple[str, list[tuple[int, int]]]] = []
 
     def vertical(self, column: int, top: int, bottom: int, *, leaves: bool = True) -> None:
         for row in range(top, bottom if leaves else top):
@@ -125,31 +162,46 @@ class _Canvas:
         self._strokes[row, column] = self._strokes.get((row, column), 0) | direction
 
     def put(self, row: int, column: int, text: str) -> None:
-        for offset, sign in enumerate(text):
-            self._signs[row, column + offset] = sign
+        self._signs |= _placed(row, column, text)
 
-    def note(self, row: int, column: int, words: str, *, to_the_left: bool) -> None:
-        """Beside the end of a line, where there is room."""
-        sides = [column + 2, column - len(words) - 1]
-        self._notes.append((row, sides[::-1] if to_the_left else sides, words))
+    @staticmethod
+    def beside(row: int, column: int, words: str) -> list[tuple[int, int]]:
+        """Places at the right and at the left of a line."""
+        return [(row, column + 2), (row, column - _width(words) - 1)]
+
+    def note(self, words: str, places: list[tuple[int, int]]) -> None:
+        """At the first of the places where there is room."""
+        self._notes.append((words, places))
 
     def box(self, row: int, middle: int, lines: list[str]) -> None:
         inner = _inner(lines)
         left = middle - (inner + 2) // 2
         self.put(row, left, "┌" + "─" * inner + "┐")
         for offset, line in enumerate(lines, 1):
-            self.put(row + offset, left, f"│{line:^{inner}}│")
+            before = (inner - _width(line)) // 2
+            self.put(row + offset, left, f"│{' ' * before}{line}{' ' * (inner - before - _width(line))}│")
         self.put(row + len(lines) + 1, left, "└" + "─" * inner + "┘")
 
     def text(self) -> str:
         grid = {place: STROKES[directions] for place, directions in self._strokes.items()} | self._signs
-        for row, columns, words in self._notes:
-            for column in columns:
-                places = [(row, column + offset) for offset in range(len(words))]
-                if column >= 0 and not any(place in grid for place in places):  # a note never hides a line
-                    grid |= dict(zip(places, words, strict=True))
+        for words, places in self._notes:
+            for row, column in places:
+                placed = _placed(row, column, words)
+                if column >= 0 and not placed.keys() & grid.keys():  # a note never hides a line
+                    grid |= placed
                     break
         bottom = max((row for row, _ in grid), default=-1)
         right = max((column for _, column in grid), default=-1)
         rows = ("".join(grid.get((row, column), " ") for column in range(right + 1)) for row in range(bottom + 1))
         return "\n".join(line.rstrip() for line in rows) + "\n"
+
+
+def _placed(row: int, column: int, text: str) -> dict[tuple[int, int], str]:
+    """Place -> sign; the second place of a wide sign holds nothing."""
+    placed: dict[tuple[int, int], str] = {}
+    for sign, columns in _signs(text):
+        placed[row, column] = sign
+        if columns == 2:
+            placed[row, column + 1] = ""
+        column += columns
+    return placed
