@@ -27,6 +27,7 @@ class Question:
     prompt: str
     context: str
     default: str
+    options: tuple[str, ...]
 
     @classmethod
     def from_data(cls, data: Event) -> "Question":
@@ -37,6 +38,7 @@ class Question:
             prompt=str(data.get("prompt") or ""),
             context=str(data.get("context") or ""),
             default=str(data.get("default") or ""),
+            options=tuple(map(str, data.get("options") or ())),
         )
 
 
@@ -111,6 +113,9 @@ class Desk:
             return
         question, text = self._asked, self._typed + line
         self._asked, self._typed = None, ""
+        if question.options and text and text not in question.options and not self._lines.at_end:
+            output.say(f"  {text} is none of {', '.join(question.options)}")
+            return  # it is asked again
         self._open.remove(question)
         self._send(gateway, question, text or question.default)
 
@@ -119,6 +124,8 @@ class Desk:
         output.tell(f"? {question.label}: {question.prompt}")
         if self._verbose and question.context:
             output.tell(f"  {question.context}")
+        if question.options:
+            output.say(f"  (one of: {', '.join(question.options)})")
         if question.default:
             output.tell(f"  (empty line: {question.default})")
         if os.isatty(0):

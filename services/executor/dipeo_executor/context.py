@@ -6,16 +6,14 @@ from typing import Any, Protocol
 
 from dipeo_executor.engine.events import Logged, MessageAppended
 from dipeo_executor.engine.state import Frame, Running, State, pictures_for
-from dipeo_executor.nodes.base import Answer, Files, Http, Llm, Message, NodeCount, Workers
+from dipeo_executor.nodes.base import Answer, Files, Http, Llm, Message, NodeCount, Question, Workers
 from dipeo_executor.program import Edge, Node, Person
 
 
 class Ask(Protocol):
     """Asks the human of this run, durably."""
 
-    def __call__(
-        self, node: str, iteration: int, *, prompt: str, context: str, default: str, timeout_s: float | None
-    ) -> Awaitable[Answer]: ...
+    def __call__(self, node: str, iteration: int, question: Question, timeout_s: float | None) -> Awaitable[Answer]: ...
 
 
 @dataclass(slots=True)
@@ -105,10 +103,8 @@ class NodeContext:
     def nested(self) -> bool:
         return bool(self.frame.path)
 
-    async def ask(self, prompt: str, *, context: str = "", default: str = "", timeout_s: float | None = None) -> Answer:
-        return await self.asker(
-            self.path, self.iteration, prompt=prompt, context=context, default=default, timeout_s=timeout_s
-        )
+    async def ask(self, question: Question, *, timeout_s: float | None = None) -> Answer:
+        return await self.asker(self.path, self.iteration, question, timeout_s)
 
     def log(self, level: str, message: str, **fields: Any) -> None:
         self.note(Logged(level, message, self.path, fields))

@@ -28,7 +28,7 @@ from dipeo_executor.llm.metering import Metered
 from dipeo_executor.llm.models import Models
 from dipeo_executor.llm.prices import Prices
 from dipeo_executor.llm.retrying import wait_s
-from dipeo_executor.nodes.base import Answer, Files, Http, Usage, Workers
+from dipeo_executor.nodes.base import Answer, Files, Http, Question, Usage, Workers
 from dipeo_executor.options import Options
 from dipeo_executor.partial import Partial
 from dipeo_executor.pauses import Pauses
@@ -301,16 +301,14 @@ class Run:
 
     # --- questions ---------------------------------------------------------------------------------------------------
 
-    async def _ask(
-        self, node: str, iteration: int, *, prompt: str, context: str, default: str, timeout_s: float | None
-    ) -> Answer:
+    async def _ask(self, node: str, iteration: int, question: Question, timeout_s: float | None) -> Answer:
         """Ask durably: a question an earlier executor asked is not asked again, an answer it got is used."""
         frame, index = self.state.locate(node)
         label = frame.node(index).label
         if label in self.options.answers:
             return Answer(self.options.answers[label], "answered")
         if self.options.non_interactive:
-            return Answer(default, "unattended")
+            return Answer("", "unattended")
         asked = self.state.interactions.get((node, iteration))
         if asked is not None and asked.outcome:
             return Answer(asked.response, "expired" if asked.outcome == "expired" else "answered")
@@ -319,17 +317,28 @@ class Run:
         else:
             interaction_id = ids.new_hex()
             expires_at = time.time() + timeout_s if timeout_s is not None else None
-            self._put(ev.InteractionOpened(interaction_id, node, iteration, prompt, context, default, expires_at))
-        return await self._answer(interaction_id, node, default, expires_at)
+            self._put(
+                ev.InteractionOpened(
+                    interaction_id,
+                    node,
+                    iteration,
+                    question.prompt,
+                    question.context,
+                    expires_at=expires_at,
+                    options=tuple(question.options),
+                    sensitive=question.sensitive,
+                )
+            )
+        return await self._answer(interaction_id, node, expires_at)
 
-    async def _answer(self, interaction_id: str, node: str, default: str, expires_at: float | None) -> Answer:
+    async def _answer(self, interaction_id: str, node: str, expires_at: float | None) -> Answer:
         future = self._questions.setdefault(interaction_id, asyncio.get_running_loop().create_future())
         try:
             async with asyncio.timeout(None if expires_at is None else max(0.0, expires_at - time.time())):
                 return await future
         except TimeoutError:
-            self._close(interaction_id, node, "expired", default)
-            return Answer(default, "expired")
+            self._close(interaction_id, node, "expired", "")
+            return Answer("", "expired")
         finally:
             self._questions.pop(interaction_id, None)
 

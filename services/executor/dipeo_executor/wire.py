@@ -140,7 +140,8 @@ def _message(event: ev.MessageAppended, _names: Names) -> tuple[str, Any]:
 def _opened(event: ev.InteractionOpened, names: Names) -> tuple[str, Any]:
     body = pb.InteractionOpened(
         interaction_id=event.id, node_id=event.node, label=names.at(event.node)[1].label, iteration=event.iteration,
-        prompt=event.prompt, context=event.context, default_value=event.default,
+        prompt=event.prompt, context=event.context, default_value=event.default, options=event.options,
+        sensitive=event.sensitive,
     )  # fmt: skip
     if event.expires_at is not None:
         body.expires_at.CopyFrom(timestamp(event.expires_at))
@@ -292,7 +293,7 @@ _READERS: Mapping[str, Callable[[Any, Names], ev.Event]] = {
     ),
     "interaction_opened": lambda b, _: ev.InteractionOpened(
         b.interaction_id, b.node_id, b.iteration, b.prompt, b.context, b.default_value,
-        seconds(b.expires_at) if b.HasField("expires_at") else None,
+        seconds(b.expires_at) if b.HasField("expires_at") else None, tuple(b.options), b.sensitive,
     ),
     "interaction_closed": lambda b, _: ev.InteractionClosed(
         b.interaction_id, b.node_id, b.outcome, b.response, b.responder

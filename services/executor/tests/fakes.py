@@ -11,7 +11,7 @@ import pytest
 
 from dipeo_executor.files import ProjectFiles
 from dipeo_executor.llm.mock import Mock
-from dipeo_executor.nodes.base import Answer, CodeJob, CodeResult, Message, NodeCount, Output, Reply, Usage
+from dipeo_executor.nodes.base import Answer, CodeJob, CodeResult, Message, NodeCount, Output, Question, Reply, Usage
 from dipeo_executor.program import Edge, Node, Person
 
 ADA = Person("Ada", "Ada", "mock", "m-1", "default", system_prompt="You are Ada.")
@@ -77,11 +77,13 @@ class FakeContext:
     http: Any = None
     answer: Answer = field(default_factory=lambda: Answer("", "unattended"))
     asked: list[tuple[str, str, float | None]] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
-    async def ask(self, prompt, *, context="", default="", timeout_s=None) -> Answer:
-        self.asked.append((prompt, context, timeout_s))
+    async def ask(self, question: Question, *, timeout_s: float | None = None) -> Answer:
+        self.asked.append((question.prompt, question.context, timeout_s))
+        self.questions.append(question)
         return self.answer
 
     def log(self, level: str, message: str, **fields: Any) -> None:

@@ -268,6 +268,8 @@ def interaction(it: pb.Interaction) -> dict[str, Any]:
         "prompt": it.prompt,
         "context": it.context,
         "default": it.default_value,
+        "options": list(it.options),
+        "sensitive": it.sensitive,
         "iteration": it.iteration,
         "opened_at": wire.time_of(it, "opened_at"),
         "expires_at": wire.time_of(it, "expires_at"),

@@ -183,6 +183,8 @@ class Mapper:
             "prompt": body.prompt,
             "context": body.context,
             "default": body.default_value,
+            "options": list(body.options),
+            "sensitive": body.sensitive,
             "expires_at": wire.time_of(body, "expires_at"),
             "iteration": body.iteration,
         }

@@ -65,6 +65,8 @@ async def answer_prompt(call: Call, given: Json) -> types.CallToolResult:
     if declined == ("response" in given):
         raise Unserved("invalid_input", "give either response or decline: true")
     found = await owned(call, execution_id)
+    if any(it.sensitive for it in found.interactions if it.interaction_id == prompt_id):
+        raise Unserved("invalid_input", f"prompt_id: it asks for a secret; `dipeo answer {execution_id}` takes it")
     live = call.service.lives.of(execution_id, found.execution.principal)
     try:
         await signals.answer(

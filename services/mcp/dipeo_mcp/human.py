@@ -16,6 +16,7 @@ from dipeo_mcp.call import Call
 from dipeo_mcp.live import Live, Prompt
 from dipeo_mcp.principals import Principal
 from dipeo_mcp.service import Service
+from dipeo_protos.store.v1 import store_pb2
 
 log = logs.get(__name__)
 
@@ -25,27 +26,25 @@ MAX_CONTEXT_CHARS = 2000
 MAX_TIMES = 5  # one question is asked of one client
 
 
-def form(prompt: Prompt) -> types.ElicitRequestFormParams:
-    return form_of(prompt.text, prompt.context, prompt.label)
-
-
-def form_of(question: str, context: str, label: str) -> types.ElicitRequestFormParams:
-    """The node's prompt, and one required text; what the human should know beside it describes the field."""
-    described = {"description": f"Context: {context[:MAX_CONTEXT_CHARS]}"} if context else {}
+def form_of(asked: Prompt | store_pb2.Interaction) -> types.ElicitRequestFormParams:
+    """The node's prompt, and one required text or choice; what the human should know beside it describes the field."""
+    label = asked.label or "response"
+    described = {"description": f"Context: {asked.context[:MAX_CONTEXT_CHARS]}"} if asked.context else {}
+    chosen = {"enum": list(asked.options)} if asked.options else {}
     schema = {
         "type": "object",
-        "properties": {"response": {"type": "string", "title": label or "response", **described}},
+        "properties": {"response": {"type": "string", "title": label, **described, **chosen}},
         "required": ["response"],
     }
-    return types.ElicitRequestFormParams(message=question or label, requested_schema=schema)
+    return types.ElicitRequestFormParams(message=asked.prompt or label, requested_schema=schema)
 
 
 def input_required(live: Live) -> types.InputRequiredResult:
     """Every open question, and whose they are; the state is sealed by the SDK's boundary."""
     return types.InputRequiredResult(
-        input_requests={key: types.ElicitRequest(params=form(prompt)) for key, prompt in live.prompts.items()},
+        input_requests={key: types.ElicitRequest(params=form_of(prompt)) for key, prompt in live.askable.items()},
         request_state=json.dumps(
-            {"v": STATE_VERSION, "e": live.execution_id, "p": sorted(live.prompts), "n": live.step_count}
+            {"v": STATE_VERSION, "e": live.execution_id, "p": sorted(live.askable), "n": live.step_count}
         ),
     )
 
@@ -105,6 +104,8 @@ async def settle(
         await signals.answer(backend, execution_id, prompt_id, str(value), principal_id, declined=declined)
     except errors.Conflict:
         log.info("mcp.answer_too_late", execution_id=execution_id, prompt_id=prompt_id)
+    except errors.BadInput:  # none of the options: asked again
+        return False
     return True
 
 
@@ -127,7 +128,7 @@ class Asking:
         await asyncio.gather(*self._asked.values(), return_exceptions=True)
 
     def ask_what_is_new(self) -> None:
-        for prompt_id, prompt in self._live.prompts.items():
+        for prompt_id, prompt in self._live.askable.items():
             if prompt_id not in self._asked:
                 self._asked[prompt_id] = asyncio.create_task(self._ask(prompt), name=f"ask {prompt_id}")
 
@@ -153,7 +154,7 @@ class Asking:
             await asyncio.gather(asked, closed, return_exceptions=True)
 
     async def _until_answered(self, prompt: Prompt) -> None:
-        call, ctx, params = self._call, self._call.ctx, form(prompt)
+        call, ctx, params = self._call, self._call.ctx, form_of(prompt)
         for _ in range(MAX_TIMES):
             response = await ctx.session.elicit_form(params.message, params.requested_schema, ctx.request_id)
             if await settle(call.service, call.principal, self._live.execution_id, prompt.id, response):

@@ -5,7 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 
 from dipeo_kit import errors, logs
 from dipeo_mcp.backend import Backend, follow
@@ -25,9 +25,10 @@ class Prompt:
     id: str
     node_id: str
     label: str
-    text: str
+    prompt: str
     context: str
-    expires_at: datetime | None
+    options: tuple[str, ...]
+    sensitive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,11 @@ class Live:
     version: int = 0
     ended: bool = False
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def askable(self) -> dict[str, Prompt]:
+        """The open questions that a client's form may ask; secrets are for our own front ends."""
+        return {key: prompt for key, prompt in self.prompts.items() if not prompt.sensitive}
 
     @property
     def waits_for_human(self) -> bool:
@@ -105,9 +111,14 @@ class Live:
         self._step(f"{self.labels.get(body.node_id, body.node_id)} — {word} ({max(0.0, at - began):.1f} s)")
 
     def _opened(self, body: ev.InteractionOpened, at: float) -> None:
-        expires = body.expires_at.ToDatetime(tzinfo=UTC) if body.HasField("expires_at") else None
         self.prompts[body.interaction_id] = Prompt(
-            body.interaction_id, body.node_id, body.label, body.prompt, body.context, expires
+            body.interaction_id,
+            body.node_id,
+            body.label,
+            body.prompt,
+            body.context,
+            tuple(body.options),
+            body.sensitive,
         )
 
     def _closed(self, body: ev.InteractionClosed, at: float) -> None:

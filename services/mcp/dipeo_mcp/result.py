@@ -30,6 +30,9 @@ def schema(result: Json | None = None) -> Json:
             "id": {"type": "string"},
             "node": {"type": "string"},
             "message": {"type": "string"},
+            "context": {"type": "string"},
+            "options": {"type": "array", "items": {"type": "string"}, "description": "what may be answered"},
+            "sensitive": {"type": "boolean", "description": "a secret: not to be answered through this client"},
             "expires_at": _NULLABLE_TEXT,
         },
         "required": ["id", "node", "message"],
@@ -97,7 +100,7 @@ def of(found: pb.GetExecutionResponse, *, total: int | None = None) -> Json:
         "ended_at": time_of(it, "ended_at"),
         "duration_ms": _duration_ms(it),
         "truncated": [],
-    } | ({} if ended else {"next": _next(it.execution_id, status)})
+    } | ({} if ended else {"next": _next(found, status)})
 
 
 def verbose(result: Json, found: pb.GetExecutionResponse, messages: Iterable[pb.Message]) -> Json:
@@ -174,9 +177,9 @@ def _duration_ms(it: pb.Execution) -> int | None:
 
 
 def _prompt(it: pb.Interaction) -> Json:
-    context = {"context": it.context[:1000]} if it.context else {}
-    shown = {"id": it.interaction_id, "node": it.label or it.node_id, "message": it.prompt, **context}
-    return shown | {"expires_at": time_of(it, "expires_at")}
+    told = {"context": it.context[:1000], "options": list(it.options), "sensitive": it.sensitive}
+    shown = {"id": it.interaction_id, "node": it.label or it.node_id, "message": it.prompt}
+    return shown | {name: value for name, value in told.items() if value} | {"expires_at": time_of(it, "expires_at")}
 
 
 def _error(it: pb.Execution, runs: Iterable[pb.NodeRun]) -> Json | None:
@@ -192,7 +195,14 @@ def _error(it: pb.Execution, runs: Iterable[pb.NodeRun]) -> Json | None:
     return failure | ({"node": labels.get(node) or node} if node else {})
 
 
-def _next(execution_id: str, status: str) -> str:
+def _next(found: pb.GetExecutionResponse, status: str) -> str:
+    execution_id = found.execution.execution_id
+    asked = [it.sensitive for it in found.interactions if it.status == "open"]
+    if asked and all(asked):
+        return (
+            "A human is asked for a secret, which does not belong into this conversation: "
+            f"`dipeo answer {execution_id}` or the monitor page takes it. Then call see_result with this session_id."
+        )
     if status == "waiting_for_input":
         return f'A human is asked: call answer_prompt with session_id "{execution_id}" and the prompt\'s id.'
     return f'It is still running: call see_result with session_id "{execution_id}", e.g. with wait_s 25.'

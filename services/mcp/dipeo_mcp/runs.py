@@ -199,9 +199,9 @@ async def _go_along(call: Call, live: Live, options: RunOptions, total: int | No
             await reporter.catch_up(live, last=live.ended)
             if live.ended:
                 return await answer(call, live, total=total)
-            if live.prompts and not asking.possible:
+            if live.prompts and (not asking.possible or (not live.askable and live.waits_for_human)):
                 return await _later(call, live, total)
-            if live.prompts and call.is_modern:
+            if live.askable and call.is_modern:
                 return human.input_required(live)
             asking.ask_what_is_new()
             left_s = deadline - time.monotonic()

@@ -36,12 +36,11 @@ class Tasks:
         found = await self._own(ctx, params)
         task = tasks.task(found)
         if task["status"] == "input_required":
-            requests = {
-                it.interaction_id: types.ElicitRequest(params=human.form_of(it.prompt, it.context, it.label))
+            task["inputRequests"] = {
+                it.interaction_id: _wire(types.ElicitRequest(params=human.form_of(it)))
                 for it in found.interactions
-                if it.status == "open"
+                if it.status == "open" and not it.sensitive
             }
-            task["inputRequests"] = {key: _wire(request) for key, request in requests.items()}
         if task["status"] in ("completed", "cancelled"):
             told = await runs.described(self._service, params.task_id)
             task |= {"result": _wire(runs.shown(self._service, told))} if task["status"] == "completed" else {}

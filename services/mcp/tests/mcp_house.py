@@ -64,6 +64,8 @@ ASK = chain("{label: Name, type: user_response, prompt: What is your name?}")
 _TOPIC = ("{label: Start, type: start}", "{label: Start, type: start, trigger_mode: manual, custom_data: {topic: t}}")
 ASK_ABOUT = chain("{label: Name, type: user_response, prompt: Which one?}").replace(*_TOPIC)
 ASK_PLAINLY = chain("{label: Name, type: user_response, prompt: Which one?, show_context: false}").replace(*_TOPIC)
+CHOOSE = chain("{label: Drink, type: user_response, prompt: Tea or coffee?, options: [tea, coffee]}")
+SECRET = chain("{label: Key, type: user_response, prompt: Which key?, sensitive: true}")
 ASK_TWICE = chain(
     "{label: First, type: user_response, prompt: One?}", "{label: Second, type: user_response, prompt: Two?}"
 )
@@ -94,6 +96,8 @@ DIAGRAMS = {
     "ask": ASK,
     "ask_about": ASK_ABOUT,
     "ask_plainly": ASK_PLAINLY,
+    "choose": CHOOSE,
+    "secret": SECRET,
     "ask_twice": ASK_TWICE,
     "ask_both": ASK_BOTH,
     "slow": SLOW,

@@ -6,7 +6,7 @@ from typing import Any
 import mcp_types as types
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_house import MODERN, Place, client, serving
+from mcp_house import MODERN, Place, client, serving, text_of
 from mcp_seats import Seat
 
 from dipeo_mcp import server
@@ -40,6 +40,47 @@ async def test_case_18_what_the_human_should_know_stands_beside_the_question(sea
     assert field["description"].startswith("Context: ") and "tea" in field["description"]
     assert "description" not in plain.requested_schema["properties"]["response"]
     assert about.requested_schema["required"] == ["response"]
+
+
+async def test_case_18_a_choice_is_a_list_to_choose_from(seat: Seat):
+    shown: list[types.ElicitRequestFormParams] = []
+
+    async def human(context: Any, params: types.ElicitRequestFormParams) -> types.ElicitResult:
+        shown.append(params)
+        return types.ElicitResult(action="accept", content={"response": "milk" if len(shown) == 1 else "tea"})
+
+    async with seat.connecting(elicitation_callback=human) as connected:
+        data = (await connected.call_tool("diagram_choose", {})).structured_content
+    assert (data["status"], data["result"]) == ("completed", "tea")
+    assert len(shown) == 2  # what is none of the options is asked again
+    assert shown[0].requested_schema["properties"]["response"]["enum"] == ["tea", "coffee"]
+
+
+async def test_case_21_a_choice_is_handed_in_or_refused(seat: Seat):
+    async with seat.connecting() as mute:
+        data = (await mute.call_tool("diagram_choose", {})).structured_content
+        assert data["prompts"][0]["options"] == ["tea", "coffee"]
+        prompt = {"session_id": data["session_id"], "prompt_id": data["prompts"][0]["id"]}
+        wrong = await mute.call_tool("answer_prompt", prompt | {"response": "milk"})
+        assert wrong.is_error and "tea, coffee" in text_of(wrong)
+        done = (await mute.call_tool("answer_prompt", prompt | {"response": "coffee"})).structured_content
+        assert done["prompts"] == []
+    assert await seat.place.ended(data["session_id"]) == "completed"
+
+
+async def test_a_secret_is_never_asked_in_a_form_nor_taken_from_a_model(seat: Seat):
+    async with asyncio.timeout(10):
+        answer = await seat.call("diagram_secret")
+    assert seat.asked == []
+    data = answer.structured_content
+    assert data["status"] == "waiting_for_input"
+    assert data["prompts"][0]["sensitive"] is True
+    assert f"dipeo answer {data['session_id']}" in data["next"]
+    prompt = {"session_id": data["session_id"], "prompt_id": data["prompts"][0]["id"]}
+    refused = await seat.call("answer_prompt", prompt | {"response": "hunter2"})
+    assert refused.is_error and "dipeo answer" in text_of(refused)
+    await seat.place.house.answer(data["session_id"], "Key", "hunter2")
+    assert await seat.place.ended(data["session_id"]) == "completed"
 
 
 async def test_case_19_decline_is_an_empty_answer_and_cancel_ends_the_run(seat: Seat):

@@ -74,6 +74,8 @@ class InteractionOpened(NamedTuple):
     prompt: str
     context: str
     default_value: str
+    options: str  # JSON array of texts
+    sensitive: bool
     opened_at: int
     expires_at: int | None
 

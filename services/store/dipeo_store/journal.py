@@ -3,10 +3,12 @@
 What they change is decided in projection.py; the SQL that reads a Head and writes the changes is the backend's.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from dipeo_kit.errors import BadInput
 from dipeo_store import errors
 from dipeo_store.model import TERMINAL, Append, Appended, Event, Interaction, Published
 
@@ -146,13 +148,18 @@ def changes_control(execution_id: str, last: str | None, kind: str) -> bool:
 
 
 def answers_anew(asked: Interaction, *, response: str, responder: str, now: int) -> bool:
-    """False when this very answer was given before, by a caller that never heard so. Raises NotLegalNow."""
+    """False when this very answer was given before, by a caller that never heard so.
+
+    Raises NotLegalNow, BadInput: it is none of the options.
+    """
     if asked.status == "answered" and (asked.response, asked.responder) == (response, responder):
         return False
     if asked.status != "open" or (asked.expires_at is not None and asked.expires_at <= now):
         how = "expired" if asked.status == "open" else asked.status
         question = f'the question of "{asked.label or asked.node_id}" in {asked.execution_id}'
         raise errors.NotLegalNow(f"{question} is {how} already")
+    if response and response not in (options := json.loads(asked.options) or [response]):
+        raise BadInput(f'"{asked.label or asked.node_id}" is answered with one of {", ".join(options)}')
     return True
 
 

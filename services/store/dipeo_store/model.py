@@ -173,6 +173,8 @@ class Interaction(NamedTuple):
     prompt: str
     context: str
     default_value: str
+    options: str  # JSON array of what may be answered; "[]" = any text
+    sensitive: bool
     status: str  # open, answered, expired, cancelled
     opened_at: int
     expires_at: int | None

@@ -3,6 +3,7 @@
 `project` either answers with every row to write, or raises IllegalTransition or Terminal and nothing has changed.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -312,6 +313,8 @@ def _interaction_opened(draft: _Draft, event: Event) -> None:
             prompt=body.get("prompt", ""),
             context=body.get("context", ""),
             default_value=body.get("default_value", ""),
+            options=json.dumps(body.get("options", []), ensure_ascii=False),
+            sensitive=body.get("sensitive", False),
             opened_at=event.at,
             expires_at=_micros(body["expires_at"]) if "expires_at" in body else None,
         )

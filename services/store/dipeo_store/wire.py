@@ -1,6 +1,7 @@
 """protobuf <-> values, both ways. The only modules that know the stubs: this one, payload.py and service.py."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -250,7 +251,8 @@ def node_run_to_pb(run: NodeRun) -> store_pb2.NodeRun:
 def interaction_to_pb(interaction: Interaction) -> store_pb2.Interaction:
     times = ("opened_at", "expires_at", "closed_at")
     fields = interaction._asdict()
-    return store_pb2.Interaction(**fields | {name: timestamp(fields[name]) for name in times})
+    options = json.loads(interaction.options)
+    return store_pb2.Interaction(**fields | {name: timestamp(fields[name]) for name in times} | {"options": options})
 
 
 def message_to_pb(message: Message) -> store_pb2.Message:

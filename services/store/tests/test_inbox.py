@@ -66,6 +66,20 @@ async def test_an_answer_sent_again_because_its_reply_was_lost_is_no_second_one(
         assert list((await store.recover(work))[0].signals) == []
 
 
+async def test_a_choice_is_answered_with_one_of_its_options(store: Store):
+    async with store.session() as session:
+        work, interaction_id = await _asking(store, session, options=["tea", "coffee"], sensitive=True)
+        (asked,) = (await store.get(work.execution_id)).interactions
+        assert (list(asked.options), asked.sensitive) == (["tea", "coffee"], True)
+        with pytest.raises(BadInput, match="one of tea, coffee"):
+            await store.answer(work.execution_id, interaction_id=interaction_id, response="milk", responder="a")
+        answered = await store.answer(work.execution_id, interaction_id=interaction_id, response="tea", responder="a")
+        assert (answered.status, answered.response) == ("answered", "tea")
+        plain, _ = await _asking(store, session)
+        (asked,) = (await store.get(plain.execution_id)).interactions
+        assert (list(asked.options), asked.sensitive) == ([], False)
+
+
 async def test_case_18_an_answer_survives_the_loss_of_the_executor(store: Store):
     async with store.session() as session:
         work, _ = await _asking(store, session)

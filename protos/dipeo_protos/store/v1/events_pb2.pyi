@@ -346,7 +346,7 @@ class MessageAppended(_message.Message):
     def __init__(self, message_id: _Optional[str] = ..., node_id: _Optional[str] = ..., iteration: _Optional[int] = ..., person_id: _Optional[str] = ..., from_id: _Optional[str] = ..., to_id: _Optional[str] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., token_count: _Optional[int] = ...) -> None: ...
 
 class InteractionOpened(_message.Message):
-    __slots__ = ("interaction_id", "node_id", "label", "iteration", "prompt", "context", "default_value", "expires_at")
+    __slots__ = ("interaction_id", "node_id", "label", "iteration", "prompt", "context", "default_value", "expires_at", "options", "sensitive")
     INTERACTION_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -355,6 +355,8 @@ class InteractionOpened(_message.Message):
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_VALUE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SENSITIVE_FIELD_NUMBER: _ClassVar[int]
     interaction_id: str
     node_id: str
     label: str
@@ -363,7 +365,9 @@ class InteractionOpened(_message.Message):
     context: str
     default_value: str
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, interaction_id: _Optional[str] = ..., node_id: _Optional[str] = ..., label: _Optional[str] = ..., iteration: _Optional[int] = ..., prompt: _Optional[str] = ..., context: _Optional[str] = ..., default_value: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    options: _containers.RepeatedScalarFieldContainer[str]
+    sensitive: bool
+    def __init__(self, interaction_id: _Optional[str] = ..., node_id: _Optional[str] = ..., label: _Optional[str] = ..., iteration: _Optional[int] = ..., prompt: _Optional[str] = ..., context: _Optional[str] = ..., default_value: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., options: _Optional[_Iterable[str]] = ..., sensitive: _Optional[bool] = ...) -> None: ...
 
 class InteractionClosed(_message.Message):
     __slots__ = ("interaction_id", "node_id", "outcome", "response", "responder")

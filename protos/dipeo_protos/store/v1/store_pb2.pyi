@@ -149,7 +149,7 @@ class NodeRun(_message.Message):
     def __init__(self, node_id: _Optional[str] = ..., label: _Optional[str] = ..., type: _Optional[str] = ..., iteration: _Optional[int] = ..., attempt: _Optional[int] = ..., status: _Optional[_Union[NodeRunStatus, str]] = ..., waiting: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., usage: _Optional[_Union[_events_pb2.TokenUsage, _Mapping]] = ..., model: _Optional[str] = ..., person_id: _Optional[str] = ..., output_json: _Optional[bytes] = ..., meta_json: _Optional[bytes] = ..., error: _Optional[_Union[_events_pb2.Error, _Mapping]] = ..., handled: _Optional[bool] = ..., start_seq: _Optional[int] = ..., output_bytes: _Optional[int] = ..., output_blob: _Optional[str] = ...) -> None: ...
 
 class Interaction(_message.Message):
-    __slots__ = ("interaction_id", "execution_id", "node_id", "label", "iteration", "prompt", "context", "default_value", "status", "opened_at", "expires_at", "closed_at", "response", "responder")
+    __slots__ = ("interaction_id", "execution_id", "node_id", "label", "iteration", "prompt", "context", "default_value", "status", "opened_at", "expires_at", "closed_at", "response", "responder", "options", "sensitive")
     INTERACTION_ID_FIELD_NUMBER: _ClassVar[int]
     EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +164,8 @@ class Interaction(_message.Message):
     CLOSED_AT_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_FIELD_NUMBER: _ClassVar[int]
     RESPONDER_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SENSITIVE_FIELD_NUMBER: _ClassVar[int]
     interaction_id: str
     execution_id: str
     node_id: str
@@ -178,7 +180,9 @@ class Interaction(_message.Message):
     closed_at: _timestamp_pb2.Timestamp
     response: str
     responder: str
-    def __init__(self, interaction_id: _Optional[str] = ..., execution_id: _Optional[str] = ..., node_id: _Optional[str] = ..., label: _Optional[str] = ..., iteration: _Optional[int] = ..., prompt: _Optional[str] = ..., context: _Optional[str] = ..., default_value: _Optional[str] = ..., status: _Optional[str] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., response: _Optional[str] = ..., responder: _Optional[str] = ...) -> None: ...
+    options: _containers.RepeatedScalarFieldContainer[str]
+    sensitive: bool
+    def __init__(self, interaction_id: _Optional[str] = ..., execution_id: _Optional[str] = ..., node_id: _Optional[str] = ..., label: _Optional[str] = ..., iteration: _Optional[int] = ..., prompt: _Optional[str] = ..., context: _Optional[str] = ..., default_value: _Optional[str] = ..., status: _Optional[str] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., response: _Optional[str] = ..., responder: _Optional[str] = ..., options: _Optional[_Iterable[str]] = ..., sensitive: _Optional[bool] = ...) -> None: ...
 
 class Message(_message.Message):
     __slots__ = ("message_id", "node_id", "iteration", "person_id", "from_id", "to_id", "role", "content", "token_count", "created_at")

@@ -164,6 +164,8 @@ class InteractionOpened:
     context: str = ""
     default: str = ""
     expires_at: float | None = None  # seconds since the epoch; None = waits without limit
+    options: tuple[str, ...] = ()  # what may be answered; () = any text
+    sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

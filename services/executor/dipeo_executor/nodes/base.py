@@ -217,6 +217,16 @@ class CodeResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a human is asked. `options`: what may be answered, () = any text. `sensitive`: the answer is a secret."""
+
+    prompt: str
+    context: str = ""
+    options: Sequence[str] = ()
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a human said. `outcome`: answered, expired, or unattended (nobody can be asked)."""
 
@@ -354,7 +364,7 @@ class Context(Protocol):
     @property
     def http(self) -> Http: ...
 
-    async def ask(self, prompt: str, *, context: str = "", default: str = "", timeout_s: float | None = None) -> Answer:
+    async def ask(self, question: Question, *, timeout_s: float | None = None) -> Answer:
         """Ask a human, durably: survives the executor."""
 
     def log(self, level: str, message: str, **fields: Any) -> None:

@@ -15,10 +15,16 @@ class Props(base.Props):
     timeout: int | None = Field(default=None, ge=0)  # seconds; absent or 0: as long as it takes
     show_context: bool = True
     required: bool = False  # no answer is an error, not ""
+    options: list[str] = Field(default_factory=list, max_length=100)  # what may be answered; none: any text
+    sensitive: bool = False  # the answer is a secret: only our own front ends may ask for it
 
 
 class NoAnswer(base.NodeError):
     """Nobody answered, and the node requires an answer."""
+
+
+class NoOption(base.NodeError):
+    """An answer given beforehand that is none of the node's options; later ones the store refuses."""
 
 
 async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Output:
@@ -28,8 +34,11 @@ async def run(props: Props, inputs: base.Inputs, ctx: base.Context) -> base.Outp
     except templates.TemplateError as error:
         raise base.NodeError(f"prompt: {error}") from error
     context = _context(inputs) if props.show_context else ""
-    answer = await ctx.ask(prompt, context=context, timeout_s=props.timeout or None)
+    question = base.Question(prompt, context, props.options, props.sensitive)
+    answer = await ctx.ask(question, timeout_s=props.timeout or None)
     if answer.outcome == "answered":
+        if props.options and answer.text and answer.text not in props.options:
+            raise NoOption(f"the answer is none of its options: {', '.join(props.options)}")
         return base.Output(answer.text, meta={"user_response": answer.text})
     why = (
         f"nobody answered within {props.timeout} seconds"

@@ -55,3 +55,18 @@ async def test_the_prompt_is_filled_in(tmp_path):
     ctx = context(tmp_path, variables={"who": "Bob"})
     await run(user_response, {"prompt": "Is {{who}} {{age}}?"}, {"default": {"age": 5}}, ctx)
     assert ctx.asked[0][0] == "Is Bob 5?"
+
+
+async def test_a_choice_and_a_secret_are_said_with_the_question(tmp_path):
+    ctx = context(tmp_path, answer=Answer("tea", "answered"))
+    out = await run(user_response, {"prompt": "Which?", "options": ["tea", "coffee"]}, {}, ctx)
+    await run(user_response, {"prompt": "Key?", "sensitive": True}, {}, ctx)
+    assert out.value == "tea"
+    assert [(list(it.options), it.sensitive) for it in ctx.questions] == [(["tea", "coffee"], False), ([], True)]
+
+
+async def test_an_answer_given_beforehand_has_to_be_one_of_the_options(tmp_path):
+    props = {"prompt": "Which?", "options": ["tea", "coffee"]}
+    with pytest.raises(NodeError, match="tea, coffee"):
+        await run(user_response, props, {}, context(tmp_path, answer=Answer("milk", "answered")))
+    assert (await run(user_response, props, {}, context(tmp_path, answer=Answer("", "answered")))).value == ""

@@ -30,7 +30,7 @@ FROM node_runs n LEFT JOIN transitions t ON t.execution = n.execution AND t.seq 
 
 INTERACTION = """
 SELECT i.interaction_id, e.execution_id, i.node_id, i.label, i.iteration, i.prompt, i.context, i.default_value,
-  i.status, i.opened_at, i.expires_at, i.closed_at, i.response, i.responder
+  i.options, i.sensitive, i.status, i.opened_at, i.expires_at, i.closed_at, i.response, i.responder
 FROM interactions i JOIN executions e ON e.id = i.execution
 """
 
