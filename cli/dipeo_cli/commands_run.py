@@ -1,6 +1,7 @@
 """`dipeo run` with its options, a group of them per concern (spec/cli.md §3.1, §14.4)."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from dipeo_cli.app import RUN, app
 from dipeo_cli.config import Config
 from dipeo_cli.errors import Usage
 from dipeo_cli.options import OUTPUTS, Background, Debug, Format, Input, Labels, Shown, grouped, progress_kind
+from dipeo_cli.settings import Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def run(
     from dipeo_cli import run as command
     from dipeo_cli import submit
 
-    _refuse_contradictions(diagram, limits, how, shown, report)
+    _refuse_contradictions(diagram, given, limits, how, shown, report)
     if how.legacy:
         output.warning("--legacy and --no-browser have no effect any more")
     config: Config = context.obj
@@ -111,36 +113,28 @@ def run(
 
         changes = inputs.changes(given.set_ or [])
         return compile.compile(config, [diagram], compile.Asked(format.word, changes=changes, as_json=shown.as_json))
-    settings = config.settings
     request = submit.Request(
         diagram=diagram,
         format=format.word,
-        **_what(given),
-        timeout_s=inputs.seconds(limits.timeout, "--timeout") if limits.timeout else None,
-        default_timeout_s=inputs.seconds(str(settings["timeout"].value), "setting timeout"),
-        wait_s=inputs.seconds(limits.wait_timeout, "--wait-timeout") if limits.wait_timeout else None,
-        max_cost_usd=limits.max_cost,
-        max_tokens=limits.max_tokens,
-        keep_going=limits.keep_going,
-        strict=limits.strict or limits.fail_fast or settings["strict"].value is True,
-        fail_fast=limits.fail_fast,
         background=how.background,
         name=how.name,
         labels=inputs.labels(how.label or []),
-        **_shown(shown, report, str(settings["progress"].value)),
+        **_what(given),
+        **_limits(limits, config.settings),
+        **_shown(shown, report, str(config.settings["progress"].value)),
     )
     if how.rerun:
         return command.retry(config, how.rerun, how.from_node, request)
     return command.again_and_again(config, request) if how.watch_file else command.run(config, request)
 
 
-def _refuse_contradictions(diagram: str, limits: Limits, how: How, shown: Shown, report: Report) -> None:
+def _refuse_contradictions(diagram: str, given: Given, limits: Limits, how: How, shown: Shown, report: Report) -> None:
     """Raises Usage."""
     shown.checked()
     if not diagram and not how.rerun:
         raise Usage("Missing argument 'DIAGRAM'", hint="see `dipeo run --help`")
-    if diagram and how.rerun:
-        raise Usage("--rerun runs the diagram of that run; name no other")
+    if how.rerun and (diagram or given != dataclasses.replace(Given(), no_interactive=given.no_interactive)):
+        raise Usage("--rerun runs the diagram of that run with its inputs and options; give no others")
     if how.from_node and not how.rerun:
         raise Usage("--from needs --rerun ID")
     if report.outputs not in OUTPUTS:
@@ -159,6 +153,19 @@ def _what(given: Given) -> dict[str, Any]:
         "interactive": not given.no_interactive,
         "mock_llm": given.mock_llm or bool(given.mock_llm_file),
         "mock_script": inputs.script(given.mock_llm_file),
+    }
+
+
+def _limits(limits: Limits, settings: Mapping[str, Setting]) -> dict[str, Any]:
+    return {
+        "timeout_s": inputs.seconds(limits.timeout, "--timeout") if limits.timeout else None,
+        "default_timeout_s": inputs.seconds(str(settings["timeout"].value), "setting timeout"),
+        "wait_s": inputs.seconds(limits.wait_timeout, "--wait-timeout") if limits.wait_timeout else None,
+        "max_cost_usd": limits.max_cost,
+        "max_tokens": limits.max_tokens,
+        "keep_going": limits.keep_going,
+        "strict": limits.strict or limits.fail_fast or settings["strict"].value is True,
+        "fail_fast": limits.fail_fast,
     }
 
 

@@ -72,24 +72,13 @@ def submit(
     interactive: bool,
 ) -> Json:
     """Store and start the run. Diagnostics are shown before the error leaves; then nothing was stored."""
-    options: Json = {
-        "mock_llm": request.mock_llm,
-        "keep_going": request.keep_going,
-        "interactive": interactive,
-        "answers": request.answers,
-    }
-    more: Json = {"timeout_s": timeout_s, "name": request.name, "labels": request.labels}
-    more |= {"mock_script": request.mock_script}
-    options |= {name: value for name, value in more.items() if value}
-    limits = {"max_cost_usd": request.max_cost_usd, "max_tokens": request.max_tokens}
-    options |= {name: value for name, value in limits.items() if value is not None}
     input = {
         "diagram_source": diagram.text,
         "diagram_format": diagram.format.upper() or None,
         "diagram_path": diagram.path,
         "variables": request.variables,
         "changes": request.changes or None,
-        "options": options,
+        "options": _options(request, timeout_s, interactive),
         "execution_id": execution_id,
     }
     try:
@@ -105,6 +94,25 @@ def submit(
             problems = error.context.get("errors", []), error.context.get("warnings", [])
             output.tell(diagnostics.text(*problems, path=diagram.path))
         raise
+
+
+def _options(request: Request, timeout_s: float | None, interactive: bool) -> Json:
+    """What the executor is told beyond the diagram; what is not set is left out, so that older gateways understand."""
+    always = {
+        "mock_llm": request.mock_llm,
+        "keep_going": request.keep_going,
+        "interactive": interactive,
+        "answers": request.answers,
+    }
+    more = {
+        "timeout_s": timeout_s,
+        "name": request.name or None,
+        "labels": request.labels or None,
+        "mock_script": request.mock_script or None,
+        "max_cost_usd": request.max_cost_usd,
+        "max_tokens": request.max_tokens,
+    }
+    return always | {name: value for name, value in more.items() if value is not None}
 
 
 def warn(started: Json, diagram: lookup.Diagram, request: Request) -> None:

@@ -80,6 +80,7 @@ def test_a_run_is_run_again_by_its_id(house: Project) -> None:
     assert house("run", "--rerun", execution_id, "--from", "A", "-o", "raw", "-q").out == "7\n"
     assert (house.base / "reruns").read_text() == "AAA"
     assert house("run", "rerun", "--rerun", execution_id).code == 2
+    assert house("run", "--rerun", execution_id, "-i", "x=1").code == 2
     assert house("run", "rerun", "--from", "A").code == 2
 
 
@@ -172,7 +173,7 @@ def test_only_published_diagrams_are_listed(own_house: Project) -> None:
 
 def test_options_may_be_shortened_as_long_as_one_fits(house: Project) -> None:
     """Old scripts do (spec/cli.md §1.1)."""
-    assert house.json("run", "ok", "--back", "--mock")["status"] == "started"
+    assert house.json("run", "ok", "--back", "--keep")["status"] == "started"
     assert (
         house("run", "ok", "--timeo=40", "--no-inter", "--simp").out == f'{SUCCESS}\nOutputs:\n  Done: {{"sum": 5}}\n'
     )
