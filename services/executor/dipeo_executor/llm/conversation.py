@@ -8,6 +8,8 @@ from typing import Any
 from dipeo_executor.llm import persons
 from dipeo_executor.nodes.base import Context, Inputs, Message, Usage
 
+PREPENDED = "[Previous conversation"  # how the original marked history that it had put before a prompt
+
 
 def exchange(person_id: str, prompt: str, reply: str, usage: Usage, ctx: Context, item: str = "") -> list[Message]:
     """The two messages of one call. Their ids are the same over attempts; their time is the driver's to add.
@@ -32,12 +34,17 @@ def arrived(inputs: Inputs, history: Sequence[Message], person_id: str, node_id:
     for value in inputs.values():
         entries = value.get("messages") if isinstance(value, Mapping) else None
         for position, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, Mapping) and isinstance(entry.get("content"), str):
+            if _is_message(entry):
                 message = _from_json(entry, position, person_id, node_id)
                 if message.id not in known:
                     known.add(message.id)
                     new.append(message)
     return new
+
+
+def _is_message(entry: Any) -> bool:
+    content = entry.get("content") if isinstance(entry, Mapping) else None
+    return isinstance(content, str) and PREPENDED not in content
 
 
 def _from_json(entry: Mapping[str, Any], position: int, person_id: str, node_id: str) -> Message:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dipeo_executor.llm.call import Call
@@ -58,19 +59,18 @@ def _tool(tool: ModelTool) -> Any:
         raise UserError(f"tool {tool.type}: its config does not fit: {error}") from error
 
 
-def messages(call: Call) -> "list[ModelMessage]":
-    """One request or response per message, in order; empty ones were left out before."""
+def messages(call: Call, *, merged: bool) -> "list[ModelMessage]":
+    """In order, one request or response per message, or with `merged` per turn; empty ones were left out before."""
     from pydantic_ai import messages as wire
 
     made: list[ModelMessage] = []
-    for message in call.messages:
-        content = message["content"]
-        if message["role"] == "assistant":
-            made.append(wire.ModelResponse(parts=[wire.TextPart(content)]))
-        elif message["role"] == "system":
-            made.append(wire.ModelRequest(parts=[wire.SystemPromptPart(content)]))
+    for _, turn in groupby(call.messages, lambda it: it["role"] if merged else id(it)):
+        first, *_ = said = list(turn)
+        if first["role"] == "assistant":
+            made.append(wire.ModelResponse(parts=[wire.TextPart(it["content"]) for it in said]))
         else:
-            made.append(wire.ModelRequest(parts=[wire.UserPromptPart(content)]))
+            part = wire.SystemPromptPart if first["role"] == "system" else wire.UserPromptPart
+            made.append(wire.ModelRequest(parts=[part(it["content"]) for it in said]))
     return made
 
 

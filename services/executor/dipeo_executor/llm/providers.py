@@ -109,7 +109,7 @@ class Providers:
         try:
             # not pydantic_ai's own request_timeout, which is set anew for every piece of a stream
             async with asyncio.timeout(self._timeout_s):
-                return conversion.reply(await self._ask(model, call), call)
+                return conversion.reply(await self._ask(model, call, merged=service.merges_turns), call)
         except TimeoutError as error:
             raise ServiceDown(
                 f"{service.name} did not finish within {self._timeout_s:g} seconds for model {call.person.model}"
@@ -138,11 +138,11 @@ class Providers:
         except exceptions.UserError as error:  # the model cannot do what is asked of it
             raise RequestRefused(f"{service.name} model {call.person.model}: {_clean(str(error), access)}") from error
 
-    async def _ask(self, model: "Model", call: Call) -> "ModelResponse":
+    async def _ask(self, model: "Model", call: Call, *, merged: bool) -> "ModelResponse":
         import httpx2
         from pydantic_ai import direct, exceptions
 
-        messages, parameters = conversion.messages(call), conversion.parameters(model, call)
+        messages, parameters = conversion.messages(call, merged=merged), conversion.parameters(model, call)
         settings = conversion.settings(model, call, self._timeout_s)
         if call.on_text is None:
             return await direct.model_request(

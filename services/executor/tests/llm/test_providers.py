@@ -45,6 +45,10 @@ class Dialect:
     talk: Callable[[Any], tuple[str, list[tuple[str, str]]]]
     key_header: tuple[str, str]
 
+    @property
+    def turns(self) -> list[tuple[str, str]]:
+        return MERGED if self.service in ("anthropic", "gemini") else TURNS
+
     def person(self, **more: Any) -> Person:
         return Person("P", "Pia", self.service, self.model, "default", **more)
 
@@ -53,13 +57,16 @@ def _openai_talk(messages: list[dict[str, Any]]) -> tuple[str, list[tuple[str, s
     return messages[0]["content"], [(it["role"], it["content"]) for it in messages[1:]]
 
 
+MERGED = [("user", "one"), ("assistant", "two"), ("user", "three|four")]  # where turns have to alternate
+
+
 def _anthropic_talk(body: Any) -> tuple[str, list[tuple[str, str]]]:
-    return body["system"], [(it["role"], "".join(b["text"] for b in it["content"])) for it in body["messages"]]
+    return body["system"], [(it["role"], "|".join(b["text"] for b in it["content"])) for it in body["messages"]]
 
 
 def _gemini_talk(body: Any) -> tuple[str, list[tuple[str, str]]]:
     role = {"user": "user", "model": "assistant"}
-    turns = [(role[it["role"]], "".join(part["text"] for part in it["parts"])) for it in body["contents"]]
+    turns = [(role[it["role"]], "|".join(part["text"] for part in it["parts"])) for it in body["contents"]]
     return body["systemInstruction"]["parts"][0]["text"], turns
 
 
@@ -112,7 +119,7 @@ async def test_roles_system_prompt_key_and_usage_cross_the_wire(dialect):
         reply = await ask(dialect, server)
     assert (reply.text, reply.usage, reply.cut) == ("five", Usage(11, 2, 4), False)
     (seen,) = server.seen
-    assert dialect.talk(seen.body) == ("You are Pia.", TURNS)
+    assert dialect.talk(seen.body) == ("You are Pia.", dialect.turns)
     assert seen.headers[dialect.key_header[0]] == dialect.key_header[1]
     assert "sk-for-openai-only" not in str(seen)
 
@@ -124,7 +131,7 @@ async def test_a_streamed_answer_comes_in_pieces_with_its_usage_at_the_end(diale
         reply = await ask(dialect, server, on_text=pieces.append)
     assert pieces == ["fi", "ve", " and", " six"]
     assert (reply.text, reply.usage.output) == ("five and six", 2)
-    assert dialect.talk(server.bodies[0]) == ("You are Pia.", TURNS)
+    assert dialect.talk(server.bodies[0]) == ("You are Pia.", dialect.turns)
 
 
 @every_dialect

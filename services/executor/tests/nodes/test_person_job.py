@@ -240,6 +240,9 @@ async def test_case_42_messages_that_arrive_and_are_known_are_not_repeated(tmp_p
 async def test_chat_style_messages_become_part_of_the_conversation(tmp_path):
     llm = ScriptedLlm()
     chat = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}, {"role": "user"}]
+    chat += [
+        {"role": "user", "content": "[Previous conversation]\nhello"}
+    ]  # the original's own mark: it is here already
     out = await run(person_job, ask(), {"default": {"messages": chat}}, context(tmp_path, llm=llm))
     assert sent(llm)[1:] == [("user", "hello"), ("assistant", "hi"), ("user", "Go on")]
     assert [(m.from_id, m.to_id) for m in out.messages[:2]] == [("system", "Ada"), ("Ada", "system")]

@@ -30,5 +30,6 @@ SERVICE = Service(
     _preload,
     key_variables=("ANTHROPIC_API_KEY",),
     base_url_variable="ANTHROPIC_BASE_URL",
+    merges_turns=True,
     tools=frozenset({"web_search"}),
 )

@@ -28,6 +28,7 @@ SERVICE = Service(
     _preload,
     key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     base_url_variable="GOOGLE_GEMINI_BASE_URL",
+    merges_turns=True,
     tools=frozenset({"web_search"}),
     price_id="google",
 )

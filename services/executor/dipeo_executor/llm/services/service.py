@@ -36,6 +36,7 @@ class Service:
     base_url: str = ""
     needs_key: bool = True
     takes_base_url: bool = False  # a person may name another address: its key is then meant for that address
+    merges_turns: bool = False  # its messages take turns: consecutive ones of a role are parts of one
     tools: frozenset[str] = frozenset()
     price_id: str = ""  # the provider in the price table, "" = its name
     fallback: "Callable[[str, Access, httpx2.AsyncClient], Model] | None" = None
