@@ -29,6 +29,7 @@ EXAMPLES = {
     "branch_and_merge": ("run", "examples/branch_and_merge.light.yaml", "-i", "amount:=40"),
     "csv_pipeline": ("run", "examples/csv_pipeline.light.yaml"),
     "debate": ("run", "examples/debate.light.yaml", "--mock-llm"),
+    "typescript": ("run", "typescript.light.yaml"),
 }
 STEPS, STEP_S = 12, 0.5
 LOAD = 100
@@ -37,6 +38,7 @@ UNFINISHED = {"pending", "running", "paused"}
 
 
 NAP = f'type: code_job, code: "import time; time.sleep({STEP_S}); result = 1"'
+TYPESCRIPT = 'type: code_job, language: typescript, code: "return 6 * 7"'
 ASK = "type: user_response, prompt: Go on?"
 
 
@@ -107,6 +109,7 @@ def composed() -> Iterator[House]:
         }
         house = House(kept | own, folder)
         (folder / "chain.light.yaml").write_text(chain(*[NAP] * STEPS))
+        (folder / "typescript.light.yaml").write_text(chain(TYPESCRIPT))
         (folder / "ask.light.yaml").write_text(chain(NAP, ASK, NAP))
         try:
             timed("images built", lambda: house.compose("build", "--quiet"))

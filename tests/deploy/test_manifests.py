@@ -5,6 +5,7 @@ The overlays want `kubectl` on the PATH; without it the base is read file by fil
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 import yaml
 
 K8S = Path(__file__).parents[2] / "deploy" / "k8s"
-OVERLAYS = ("local", "production")
+COMPONENTS = ("dask", "mtls")
+OVERLAYS = ("local", "production", "production with every component")
 VERSIONS = ("1.31", "1.33", "1.37")
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 Object = dict[str, Any]
@@ -30,8 +32,14 @@ def rendered(name: str) -> tuple[Object, ...]:
     elif shutil.which("kubectl") is None:
         pytest.skip("kubectl is not on the PATH")
     else:
-        command = ["kubectl", "kustomize", str(K8S / "overlays" / name)]
-        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        overlay, _, extended = name.partition(" ")
+        with tempfile.TemporaryDirectory() as folder:
+            copy = shutil.copytree(K8S, Path(folder, "k8s"))
+            if extended:
+                with (copy / "overlays" / overlay / "kustomization.yaml").open("a") as file:
+                    file.write(yaml.safe_dump({"components": [f"../../components/{it}" for it in COMPONENTS]}))
+            command = ["kubectl", "kustomize", str(copy / "overlays" / overlay)]
+            text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return tuple(it for it in yaml.safe_load_all(text) if it)
 
 
@@ -173,8 +181,9 @@ def test_no_secret_stands_in_the_manifests(objects: tuple[Object, ...]):
         assert "://" not in value or "@" not in value, f"{name} holds a login"
 
 
-def test_production_runs_more_than_one_of_each_spread_out_and_scales_executors_on_the_queue():
-    objects = rendered("production")
+@pytest.mark.parametrize("overlay", OVERLAYS[1:])
+def test_production_runs_more_than_one_of_each_spread_out_and_scales_executors_on_the_queue(overlay: str):
+    objects = rendered(overlay)
     autoscalers = {it["metadata"]["name"]: it["spec"] for it in of_kind(objects, "HorizontalPodAutoscaler")}
     assert all(it["minReplicas"] >= 2 for it in autoscalers.values())
     external = [
@@ -189,3 +198,29 @@ def test_production_runs_more_than_one_of_each_spread_out_and_scales_executors_o
         assert it["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     images = {container["image"] for _, container in containers(objects)}
     assert not [image for image in images if image.endswith((":dev", ":latest"))]
+
+
+def test_the_components_reach_every_service_they_are_for():
+    objects = rendered(OVERLAYS[-1])
+    [config] = [it["data"] for it in of_kind(objects, "ConfigMap")]
+    specs = {name: spec for name, _, spec in pods(objects)}
+    for name in ("store", "executor", "gateway", "mcp"):
+        mounted = {it["mountPath"] for it in specs[name]["containers"][0]["volumeMounts"]}
+        files = [config[f"DIPEO_GRPC_{which}_FILE"] for which in ("CA", "CERT", "KEY")]
+        assert all(str(Path(file).parent) in mounted for file in files), name
+        probes = [specs[name]["containers"][0][kind] for kind in ("startupProbe", "readinessProbe", "livenessProbe")]
+        assert not [probe for probe in probes if "grpc" in probe], "the kubelet shows no certificate"
+    [scheduler] = [it for it in of_kind(objects, "Service") if it["metadata"]["name"] == "dask-scheduler"]
+    assert config["DIPEO_COMPUTE"] == f"dask://dask-scheduler:{scheduler['spec']['ports'][0]['port']}"
+    worker, executor = specs["dask-worker"], specs["executor"]
+    assert worker["containers"][0]["image"] == executor["containers"][0]["image"]
+    assert not [it for it in worker["volumes"] if "projected" in it or "secret" in it], "code gets no secret of ours"
+
+
+def test_images_deny_user_code_the_network_unless_told_otherwise(objects: tuple[Object, ...]):
+    """Decision 13: what the Dockerfile sets is not undone by a manifest."""
+    dockerfile = (K8S.parent / "Dockerfile").read_text()
+    assert "DIPEO_EXECUTOR_CODE_NETWORK=deny DIPEO_EXECUTOR_ALLOW_PRIVATE_NETWORK=false" in dockerfile
+    told = {name for config in of_kind(objects, "ConfigMap") for name in config["data"]}
+    told |= {it["name"] for _, container in containers(objects) for it in container.get("env", [])}
+    assert not told & {"DIPEO_EXECUTOR_CODE_NETWORK", "DIPEO_EXECUTOR_ALLOW_PRIVATE_NETWORK"}
