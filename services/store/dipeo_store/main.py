@@ -10,7 +10,7 @@ from dipeo_kit import logs, process, rpc, telemetry
 from dipeo_kit.errors import DipeoError
 from dipeo_protos.store.v1 import store_pb2_grpc
 from dipeo_store import admin
-from dipeo_store.backends import Backend, Clock, SharedBackend
+from dipeo_store.backends import Backend, Clock, SharedBackend, sqlite_backup
 from dipeo_store.backends.sqlite import open_sqlite
 from dipeo_store.peers import Peers
 from dipeo_store.retention import sweeping
@@ -72,7 +72,9 @@ async def _opened(
     """The database, and once more if other stores may be on it."""
     if not settings.is_postgres:
         sqlite = open_sqlite(settings.file, publish=watchers.publish, clock=clock, hand_over=settings.hand_over)
-        return await stack.enter_async_context(sqlite), None
+        backend = await stack.enter_async_context(sqlite)
+        await stack.enter_async_context(sqlite_backup.daily(settings.file, settings.backup_h))
+        return backend, None
     from dipeo_store.backends.postgres import open_postgres  # asyncpg: 60 ms that a local stack does not need
 
     postgres = await stack.enter_async_context(

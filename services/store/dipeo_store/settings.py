@@ -39,6 +39,7 @@ class Settings(ServiceSettings):
     retain_days: float = Field(30, ge=0)  # after their end executions are removed, unless pinned; 0 = never
     log_days: float = Field(7, ge=0)  # after it the texts of their logs are; 0 = never
     sweep_s: float = Field(600, gt=0)
+    backup_h: float = Field(24, ge=0)  # of a SQLite file, into backup/ beside it, the last 7 kept; 0 = never
     # Postgres only
     auto_migrate: bool = False  # else `dipeo-store migrate` does it; a SQLite file is always brought up to date
     pool_min: int = Field(2, ge=0)  # connections, for writing and for reading each

@@ -16,7 +16,16 @@ from typing import Any, TypeVar
 from dipeo_kit import logs
 from dipeo_kit.errors import DipeoError
 from dipeo_store import errors, model
-from dipeo_store.backends import Clock, Publish, migrations, sqlite_audit, sqlite_inbox, sqlite_reads, sqlite_writes
+from dipeo_store.backends import (
+    Clock,
+    Publish,
+    migrations,
+    sqlite_audit,
+    sqlite_backup,
+    sqlite_inbox,
+    sqlite_reads,
+    sqlite_writes,
+)
 from dipeo_store.backends.sqlite_content import SqliteContent
 from dipeo_store.backends.sqlite_retention import SqliteRetention
 from dipeo_store.backends.sqlite_writes import Unit
@@ -59,6 +68,7 @@ async def open_sqlite(
     """
     with _owned(file):
         with translated(file):
+            sqlite_backup.require_sound(file)  # first: whoever else opens and closes it replays the log of a crash
             migrations.require_ours(file)
         async with _opened(file, publish=publish, clock=clock, hand_over=hand_over) as backend:
             yield backend
