@@ -133,6 +133,15 @@ async def test_case_8_nothing_follows_the_terminal_event(store: Store, end: str)
         assert before.node_runs[0].status == pb.NODE_RUN_STATUS_ABORTED
 
 
+async def test_an_end_without_a_time_is_an_end_and_nobody_gets_the_execution_any_more(store: Store):
+    async with store.session() as session:
+        work = await store.running(session)
+        end = event("execution_completed", result_json=b"{}")
+        end.ClearField("at")
+        assert not (await store.append(work, end)).reason
+        assert await store.sql("SELECT * FROM work") == []
+
+
 async def test_case_8_events_behind_a_terminal_one_in_the_same_batch_refuse_the_batch(store: Store):
     async with store.session() as session:
         work = await store.running(session)

@@ -65,7 +65,7 @@ _STATEMENTS = {
 _AT_THE_END = (
     "UPDATE node_runs SET status = 'aborted', ended_at = ? WHERE execution = ? AND status = 'running'",
     "UPDATE interactions SET status = 'cancelled', closed_at = ? WHERE execution = ? AND status = 'open'",
-    "DELETE FROM work WHERE ? AND execution = ?",
+    "DELETE FROM work WHERE ? IS NOT NULL AND execution = ?",
 )
 _HEAD = (
     "SELECT e.id, e.execution_id, e.status, e.head_seq, coalesce(w.fence, 0), w.session IS NOT NULL"
