@@ -1,6 +1,8 @@
 """Expressions of conditions -> Python over `names`. (decision 11: a missing name is None, None is below nothing)"""
 
 import ast
+import io
+import tokenize
 
 FUNCTIONS_OF_MAPS = ("keys", "values", "items")
 
@@ -8,7 +10,18 @@ FUNCTIONS_OF_MAPS = ("keys", "values", "items")
 def as_python(text: str) -> str:
     """`text` has been checked by the compiler."""
     tree = ast.parse(text.replace("\r", " ").replace("\n", " ").strip(), mode="eval").body
-    return ast.unparse(ast.fix_missing_locations(_Rewriting().visit(tree)))
+    return _double_quoted(ast.unparse(ast.fix_missing_locations(_Rewriting().visit(tree))))
+
+
+def _double_quoted(code: str) -> str:
+    """ast.unparse writes 'text'; the rest of a script "text"."""
+    pieces, end = "", 0
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        text = token.string
+        if token.type == tokenize.STRING and text.startswith("'") and not set(text[1:-1]) & set("\"'\\"):
+            pieces += code[end : token.start[1]] + f'"{text[1:-1]}"'
+            end = token.end[1]
+    return pieces + code[end:]
 
 
 class _Rewriting(ast.NodeTransformer):

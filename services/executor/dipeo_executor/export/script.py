@@ -6,6 +6,7 @@ need of the runtime (`runtime/`, picked by shaking.py).
 
 import ast
 import builtins
+import graphlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -145,17 +146,31 @@ def _check_service(node: Node, program: Program) -> None:
 
 def _order(script: _Script, program: Program, names: dict[str, str], name: str, *, outermost: bool) -> str:
     chain = straight(program)
-    script.uses |= {"perform", "Step", "Run"} if chain else {"Flow", "Step", "Arrow", "Run"}
+    kind = "Flow" if needs_rounds(program) else "Dag"
+    script.uses |= {"perform", "Step", "Run"} if chain else {kind, "Step", "Arrow", "Run"}
     if chain:
         return _chain(script, chain, names, name, outermost=outermost)
     steps = [f"{_step(node, names)}," for node in program.nodes]
     arrows = [f"{_arrow(edge, names)}," for edge in program.edges]
-    result = "result" if outermost else "body"
-    lines = [f"async def {name}(run: Run) -> Any:", "    flow = Flow(", "        run,", "        ["]
+    script.uses |= set() if outermost else {"body"}
+    result = "flow.result()" if outermost else "body(flow)"
+    lines = [f"async def {name}(run: Run) -> Any:", f"    flow = {kind}(", "        run,", "        ["]
     lines += [f"            {step}" for step in steps]
     lines += ["        ],", "        ["]
     lines += [f"            {arrow}" for arrow in arrows]
-    return "\n".join([*lines, "        ],", "    )", f"    return await flow.{result}()"])
+    return "\n".join([*lines, "        ],", "    )", f"    return await {result}"])
+
+
+def needs_rounds(program: Program) -> bool:
+    """Whether a node may run more than once, or arrows compete: then only the whole rule of the engine will do."""
+    before: dict[str, set[str]] = {node.id: set() for node in program.nodes}
+    for edge in program.edges:
+        before[edge.target].add(edge.source)
+    try:
+        graphlib.TopologicalSorter(before).prepare()
+    except graphlib.CycleError:
+        return True
+    return any(edge.priority for edge in program.edges)
 
 
 def straight(program: Program) -> list[tuple[Node, str]]:

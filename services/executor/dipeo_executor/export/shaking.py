@@ -16,8 +16,12 @@ SECTIONS: dict[str, str] = {
     "export/runtime/kinds.py": "What the nodes speak of",
     "export/runtime/trying.py": "Second tries, limits of time",
     "export/runtime/running.py": "How one node is run",
-    "export/runtime/flow.py": "In which order nodes run",
-    "export/runtime/talking.py": "Persons and what they remember",
+    "export/runtime/arrows.py": "Arrows, and what they lead to",
+    "export/runtime/dag.py": "In which order nodes run",
+    "export/runtime/flow.py": "In which order nodes run, loops and all",
+    "export/runtime/talking.py": "Talking with persons",
+    "export/runtime/recalling.py": "What persons remember",
+    "export/runtime/objects.py": "Answers that are JSON objects",
     "llm/selector.py": "Choosing what to remember",
     "llm/persons.py": "Persons",
     "nodes/person_batch.py": "Items of a batch",
@@ -42,7 +46,6 @@ SECTIONS: dict[str, str] = {
     "export/runtime/command.py": "The command line",
 }
 NAMES = {  # ours -> in scripts, where it says more, or where two would meet
-    ("llm/mock.py", "_text"): "mock_answer",
     ("llm/mock.py", "_resolve"): "resolve_reference",
     ("llm/mock.py", "_YES"): "_ASKS_FOR_YES",
     ("sandbox/dipeo_worker/python_code.py", "_call"): "call_with_what_it_wants",

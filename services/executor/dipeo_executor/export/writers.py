@@ -10,7 +10,7 @@ from dipeo_executor.export import code
 from dipeo_executor.export.expression import as_python
 from dipeo_executor.export.literals import call, literal
 from dipeo_executor.export.nodes import CannotExport, Writer
-from dipeo_executor.llm import formats, memory
+from dipeo_executor.export.person_writers import person_job
 from dipeo_executor.program import Node, Program
 
 
@@ -92,50 +92,6 @@ def _condition(writer: Writer, node: Node) -> list[str]:
             lines = [f"question = {writer.filled(props.judge_by or props.resolved_judge_by)}"]
             holds = f"await decide(run, {writer.person(props.person)}, question, inputs)"
     return [*lines, f"return branch({holds}, inputs{f', {index}' if index else ''})"]
-
-
-def _person_job(writer: Writer, node: Node) -> list[str]:
-    props = node.props
-    if any(tool.enabled for tool in props.tools):
-        raise CannotExport("tools of a model are not carried over")
-    writer.uses.add("ask")
-    first, default = (
-        props.resolved_first_prompt or props.first_only_prompt,
-        props.resolved_prompt or props.default_prompt,
-    )
-    if first and default:
-        lines = ["if run.count == 1:", f"    prompt = {_deeper(writer.filled(first))}"]
-        lines += ["else:", f"    prompt = {_deeper(writer.filled(default))}"]
-    elif first or default:
-        lines = [f"prompt = {writer.filled(first or default)}"]
-    else:
-        raise CannotExport("it has no prompt")
-    remember = props.memorize_to.strip().upper()
-    more: dict[str, str] = {}
-    if not memory.is_rule(props.memorize_to):
-        writer.uses.add("by_criterion")
-        more["choose"] = call("by_criterion", [literal(props.memorize_to.strip())])
-    elif remember not in ("", "ALL_MESSAGES"):
-        more["remember"] = literal(remember)
-    if props.at_most:
-        more["at_most"] = literal(props.at_most)
-    if ignored := [name.strip() for name in props.ignore_person.split(",") if name.strip()]:
-        more["ignore"] = literal(tuple(ignored))
-    if schema := formats.schema_of(props.resolved_text_format or props.text_format):
-        more["schema"] = literal(schema)
-    arguments = ["run", writer.person(props.person), "prompt", "inputs"]
-    lines = [*"\n".join(lines).splitlines(), *f"return await {call('ask', arguments, more)}".splitlines()]
-    if not props.batch:
-        return lines
-    writer.uses.add("ask_each")
-    at_once = props.max_concurrent if props.batch_parallel else 1
-    each = call("ask_each", ["run", "one", "inputs", literal(props.batch_input_key), str(at_once)])
-    one = ["async def one(run: Run, inputs: Inputs) -> Output:", *(f"    {line}" for line in lines)]
-    return [*one, "", f"return await {each}"]
-
-
-def _deeper(text: str) -> str:
-    return text.replace("\n", "\n    ")
 
 
 def _code_job(writer: Writer, node: Node) -> list[str]:
@@ -302,7 +258,7 @@ WRITERS: dict[str, Callable[[Writer, Node], list[str]]] = {
     "start": _start,
     "endpoint": _endpoint,
     "condition": _condition,
-    "person_job": _person_job,
+    "person_job": person_job,
     "code_job": _code_job,
     "db": _db,
     "user_response": _user_response,

@@ -84,6 +84,14 @@ class Mock:
 
 
 def _text(asked: str, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] | None) -> str:
+    text = by_rule(asked, messages)
+    if text is not None:
+        return text
+    return f"echo: {asked}" if schema is None else json.dumps(smallest(schema, schema))
+
+
+def by_rule(asked: str, messages: Sequence[Mapping[str, str]]) -> str | None:
+    """What the prompt itself asks for, if anything."""
     if reply := _REPLY.search(asked):
         return reply[1]
     if "[[turn]]" in asked:
@@ -92,7 +100,7 @@ def _text(asked: str, messages: Sequence[Mapping[str, str]], schema: Mapping[str
         return f"messages {len(messages)}"
     if _YES.search(asked):
         return "YES"
-    return f"echo: {asked}" if schema is None else json.dumps(smallest(schema, schema))
+    return None
 
 
 def smallest(schema: Any, root: Mapping[str, Any], depth: int = 0) -> Any:

@@ -26,8 +26,10 @@ class Decision:
 class Builder:
     """Grows one program; declaration order is shuffled in most of them, since it must not matter."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, loops: bool) -> None:
         self.rng = rng
+        around = ["do_while", "while_"] if loops else []
+        self.kinds = ["node", "node", "sequence", "if", "if_else", *around, "parallel"]
         self.nodes: list[tuple[str, str]] = [("n0", "start")]
         self.arrows: list[tuple[str, str, str]] = []
         self.decisions: dict[str, Decision] = {}
@@ -40,8 +42,7 @@ class Builder:
         self.arrows += [(source, target, handle) for source, handle in exits]
 
     def block(self, depth: int) -> tuple[str, list[Exit]]:
-        kinds = ["node", "node", "sequence", "if", "if_else", "do_while", "while_", "parallel"] if depth else ["node"]
-        entry, exits = getattr(self, self.rng.choice(kinds))(depth - 1)
+        entry, exits = getattr(self, self.rng.choice(self.kinds if depth else ["node"]))(depth - 1)
         return entry, exits
 
     def node(self, _depth: int) -> tuple[str, list[Exit]]:
@@ -101,9 +102,9 @@ class Builder:
 setattr(Builder, "if", lambda self, depth: self.if_(depth, other=False))
 
 
-def structured_program(seed: int) -> tuple[Program, Mapping[str, Any]]:
+def structured_program(seed: int, *, loops: bool = True) -> tuple[Program, Mapping[str, Any]]:
     """(program, behaviour) for one seed. Nodes return what they were given and how often they ran."""
-    builder = Builder(random.Random(seed))
+    builder = Builder(random.Random(seed), loops=loops)
     entry, exits = builder.block(builder.rng.randint(1, 4))
     builder.arrows.append(("n0", entry, "default"))
     builder.join(exits, builder.new("endpoint"))

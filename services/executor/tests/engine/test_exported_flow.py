@@ -12,8 +12,11 @@ from tangled import tangled_program
 
 from dipeo_executor.engine.state import Limits
 from dipeo_executor.export.runtime import flow as scripts
+from dipeo_executor.export.runtime.arrows import Outcome
+from dipeo_executor.export.runtime.dag import Dag
 from dipeo_executor.export.runtime.kinds import Inputs, Output
 from dipeo_executor.export.runtime.running import Run, Step, Stopped
+from dipeo_executor.export.script import needs_rounds
 from dipeo_executor.program import Node, Program
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
@@ -24,8 +27,8 @@ SETTLED = 12  # turns of the event loop after which nothing moves any more by it
 class Script:
     """A program as a script runs it; of the running nodes the oldest ends first, one at a time."""
 
-    def __init__(self, program: Program, behaviour: Mapping[str, Any]) -> None:
-        self.program, self.behaviour = program, behaviour
+    def __init__(self, program: Program, behaviour: Mapping[str, Any], order: type[Outcome]) -> None:
+        self.program, self.behaviour, self.order = program, behaviour, order
         self.starts: list[tuple[str, Inputs]] = []
         self.running: list[asyncio.Future[None]] = []
 
@@ -55,7 +58,7 @@ class Script:
         arrows = [
             scripts.Arrow(works[edge.source], works[edge.target], edge.key, edge.handle) for edge in self.program.edges
         ]
-        ending = asyncio.create_task(scripts.Flow(Run({}, {}), steps, arrows).result())
+        ending = asyncio.create_task(self.order(Run({}, {}), steps, arrows).result())
         while not ending.done():
             for _ in range(SETTLED + 4 * len(steps)):
                 await asyncio.sleep(0)
@@ -68,8 +71,8 @@ class Script:
         return "completed"
 
 
-def check(program: Program, behaviour: Mapping[str, Any]) -> None:
-    script = Script(program, behaviour)
+def check(program: Program, behaviour: Mapping[str, Any], order: type[Outcome] = scripts.Flow) -> None:
+    script = Script(program, behaviour, order)
     ended = asyncio.run(script.play())
     played = play(program, behaviour, limits=Limits(runs_per_node=scripts.MAX_RUNS))
     status = "runaway" if played.end.error is not None else played.end.status
@@ -80,6 +83,14 @@ def check(program: Program, behaviour: Mapping[str, Any]) -> None:
 @given(SEEDS)
 def test_structured_programs_run_as_in_the_engine(seed):
     check(*structured_program(seed))
+
+
+@MANY
+@given(SEEDS)
+def test_programs_without_a_way_back_run_as_in_the_engine_by_the_simple_rule_too(seed):
+    program, behaviour = structured_program(seed, loops=False)
+    assert not needs_rounds(program)
+    check(program, behaviour, Dag)
 
 
 @MANY

@@ -1,29 +1,17 @@
-"""In which order nodes run."""
+"""In which order nodes run, loops and all."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
+from dipeo_executor.export.runtime.arrows import Arrow, Outcome, error_going_on
 from dipeo_executor.export.runtime.kinds import Inputs, Output
-from dipeo_executor.export.runtime.running import Count, NodeError, Run, Step, Stopped, body_of, perform
+from dipeo_executor.export.runtime.running import Count, Run, Step, Stopped, perform
 
 MAX_RUNS = 1000  # of one node, so that a loop without an exit ends
 
 
-@dataclass(frozen=True)
-class Arrow:
-    """`key` names the input at the target. `first`: only for its first run. `talk`: carries the conversation."""
-
-    source: Callable[..., Any]
-    target: Callable[..., Any]
-    key: str = "default"
-    port: str = "default"
-    talk: bool = False
-    priority: float = 0
-
-
-class Flow:
+class Flow(Outcome):
     """Steps, and the arrows between them. A step starts once an input has arrived and no other can still come.
 
     An arrow is fresh when its value has not been read. It is live when a step that runs or may run can still feed it in
@@ -31,7 +19,7 @@ class Flow:
     """
 
     def __init__(self, run: Run, steps: list[Step], arrows: list[Arrow]) -> None:
-        self.run, self.steps, self.arrows = run, steps, arrows
+        super().__init__(run, steps, arrows)
         number = {step.work: index for index, step in enumerate(steps)}
         self.source = [number[arrow.source] for arrow in arrows]
         self.target = [number[arrow.target] for arrow in arrows]
@@ -39,42 +27,21 @@ class Flow:
         self.out = [[it for it, end in enumerate(self.source) if end == index] for index in range(len(steps))]
         self.counts = [run.counts.setdefault(step.label, Count(step)) for step in steps]
         self.starts = {index for index, step in enumerate(steps) if step.type == "start"}
-        self.ends = [index for index, step in enumerate(steps) if step.type == "endpoint"]
         self.published, self.read = [0] * len(arrows), [0] * len(arrows)
         self.carried: list[Any] = [None] * len(arrows)
         self.kept: list[Inputs] = [{} for _ in steps]  # inputs that stay for later rounds
         self.waiting = {index for index in range(len(steps)) if not self.into[index]}  # hold something unread
         self.busy: set[int] = set()
         self.branch: dict[int, str] = {}
-        self.outputs: dict[int, Output] = {}
-        self.last: int | None = None
         self.person_runs = 0
         self.passed_at: dict[int, int] = {}
         self.reach = [self._reachable({index}) for index in range(len(steps))]
         self.loops = self._loops()
         self.known_feeders: dict[tuple[int, int], set[int]] = {}
 
-    async def result(self) -> Any:
-        """Run to the end. One endpoint: its value; several: by label; none: what came last. Raises Stopped."""
-        await self._run()
-        reached = [index for index in self.ends if index in self.outputs]
-        if len(reached) == 1:
-            return self.outputs[reached[0]].value
-        if reached:
-            return {self.steps[index].label: self.outputs[index].value for index in reached}
-        return self.outputs[self.last].value if self.last is not None else None
-
-    async def body(self) -> Any:
-        """The same for a diagram inside another."""
-        value = await self.result()
-        reached = [index for index in self.ends if index in self.outputs]
-        if len(reached) > 1:
-            return {self.steps[index].label: body_of(self.outputs[index].value) for index in reached}
-        return body_of(value) if reached else value
-
-    async def _run(self) -> None:
+    async def play(self) -> None:
         tasks: dict[asyncio.Task[Output], int] = {}
-        failure: Exception | None = None
+        failure: BaseException | None = None
         while True:
             while failure is None and (index := self._next()) is not None:
                 if self.counts[index].started >= MAX_RUNS:
@@ -97,32 +64,16 @@ class Flow:
             for task in sorted(done, key=tasks.__getitem__):
                 index = tasks.pop(task)
                 self.busy.discard(index)
-                ended = self._ended(index, task)
-                failure = failure or ended
+                step, error = self.steps[index], task.exception()
+                arrows = (self.arrows[it] for it in self.out[index])
+                output = task.result() if error is None else error_going_on(step, error, arrows)
+                if output is None:
+                    failure = failure or error
+                else:
+                    self._send(index, output)
         is_reached = not self.ends or any(index in self.outputs for index in self.ends)
         if not is_reached and any(self._is_spent(index) for index in self.waiting):
             raise Stopped("no endpoint was reached: a person is at its max_iteration")
-
-    def _ended(self, index: int, task: "asyncio.Task[Output]") -> Exception | None:
-        """Send on what a step produced; of a failed one the error, where it may go. Else the failure."""
-        step, error = self.steps[index], task.exception()
-        if error is None:
-            output = task.result()
-            self._send(index, output)
-            return None
-        if not isinstance(error, NodeError):
-            raise error
-        ports = {self.arrows[it].port for it in self.out[index]}
-        cause = error.__cause__
-        kind = cause.kind if isinstance(cause, NodeError) else type(cause or error).__name__
-        value = {"error": str(cause or error), "type": kind, "node": step.id}
-        if "error" in ports:
-            self._send(index, Output(value, port="error"))
-        elif step.on_error == "continue":
-            self._send(index, Output(value, port="condfalse" if step.type == "condition" else "default"))
-        else:
-            return error
-        return None
 
     # --- tokens ---
 
@@ -130,12 +81,10 @@ class Flow:
         self.outputs[index], self.last = output, index
         if self.steps[index].type == "condition":
             self.branch[index] = output.port
-        ports = ("default", "success", "results") if output.port == "default" else (output.port,)
         for it in self.out[index]:
-            if self.arrows[it].port in ports:
+            if self.arrows[it].takes(output):
                 self.published[it] += 1
-                talk = self.arrows[it].talk and output.conversation is not None
-                self.carried[it] = output.conversation if talk else output.value
+                self.carried[it] = self.arrows[it].carried(output)
                 self.waiting.add(self.target[it])
 
     def _take(self, index: int) -> Inputs:

@@ -7,22 +7,46 @@ from typing import Any
 
 from dipeo_executor.export.runtime.kinds import Person
 from dipeo_executor.export.runtime.running import NodeError, Run
-from dipeo_executor.llm.mock import _LISTED, _STATUS, _text
+from dipeo_executor.llm.mock import _LISTED, _STATUS, by_rule, smallest
+from dipeo_executor.llm.selector import SCHEMA
 
 Turns = list[dict[str, str]]
 SERVICES: dict[str, Callable[[Person, Turns, dict[str, Any] | None], Awaitable[str]]] = {}  # export/script.py fills it
 
 
-async def complete(
-    run: Run, person: Person, turns: Turns, schema: dict[str, Any] | None = None, *, selects: bool = False
-) -> str:
+async def complete(run: Run, person: Person, turns: Turns) -> str:
     """What the person's model answers; with --mock, or for the service mock, by rule and offline."""
     if run.mock or person.service == "mock":
-        asked = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
-        if failing := _STATUS.search(asked):
-            raise NodeError(f"mock answered {failing[1]}")
-        return json.dumps(_LISTED.findall(asked)) if selects else _text(asked, turns, schema)
+        text = mock_answer(turns)
+        return f"echo: {asked_last(turns)}" if text is None else text
+    return await SERVICES[person.service](person, turns, None)
+
+
+async def complete_object(run: Run, person: Person, turns: Turns, schema: dict[str, Any]) -> str:
+    """The same, where the answer should be a JSON object of that shape."""
+    if run.mock or person.service == "mock":
+        text = mock_answer(turns)
+        return json.dumps(smallest(schema, schema)) if text is None else text
     return await SERVICES[person.service](person, turns, schema)
+
+
+async def complete_choice(run: Run, person: Person, turns: Turns) -> str:
+    """The same, where ids of messages are chosen: the mock takes all."""
+    if run.mock or person.service == "mock":
+        return json.dumps(_LISTED.findall(asked_last(turns)))
+    return await SERVICES[person.service](person, turns, SCHEMA)
+
+
+def asked_last(turns: Turns) -> str:
+    return next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
+
+
+def mock_answer(turns: Turns) -> str | None:
+    """By rule; None when none fits."""
+    asked = asked_last(turns)
+    if failing := _STATUS.search(asked):
+        raise NodeError(f"mock answered {failing[1]}")
+    return by_rule(asked, turns)
 
 
 def key_of(name: str) -> str:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from dipeo_executor.engine.children import lookup, shaped_result
+from dipeo_executor.export.runtime.arrows import Outcome
 from dipeo_executor.export.runtime.kinds import Inputs, Message
-from dipeo_executor.export.runtime.running import NodeError, Run
+from dipeo_executor.export.runtime.running import NodeError, Run, body_of
 
 Inner = Callable[[Run], Awaitable[Any]]
 
@@ -33,6 +34,15 @@ async def inside(
     result = await flow(inner)
     produced = {label: count.value for label, count in inner.counts.items() if count.completed}
     return shaped_result(outputs, result, produced)
+
+
+async def body(flow: Outcome) -> Any:
+    """What a diagram hands to the one around it: the same as its result, but that values of endpoints are maps."""
+    result = await flow.result()
+    reached = [index for index in flow.ends if index in flow.outputs]
+    if len(reached) > 1:
+        return {flow.steps[index].label: body_of(flow.outputs[index].value) for index in reached}
+    return body_of(result) if reached else result
 
 
 def handed_on(inputs: Inputs) -> dict[str, Any]:

@@ -1,52 +1,52 @@
-"""Persons and what they remember."""
+"""Talking with persons."""
 
 import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from dipeo_executor.export.runtime.kinds import Inputs, Message, Output, Person
-from dipeo_executor.export.runtime.models import complete
+from dipeo_executor.export.runtime.models import Turns, complete, complete_object
+from dipeo_executor.export.runtime.recalling import Recall
 from dipeo_executor.export.runtime.running import NodeError, Run, warn
-from dipeo_executor.llm.selector import SCHEMA, candidates, question, read_ids
 from dipeo_executor.nodes.condition import DECISION, read_decision
 from dipeo_executor.nodes.person_batch import _items
 from dipeo_executor.templates import as_text
 
-Choice = Callable[[Run, Person, list[Message], int, str], Awaitable[list[Message]]]
 
-
-async def ask(
-    run: Run,
-    person: Person,
-    prompt: str,
-    inputs: Inputs,
-    *,
-    remember: str = "",
-    at_most: int = 0,
-    ignore: tuple[str, ...] = (),
-    choose: Choice | None = None,
-    schema: dict[str, Any] | None = None,
-) -> Output:
-    """The person's answer; with a schema the JSON object in it. `choose` picks what else is remembered."""
+async def ask(run: Run, person: Person, prompt: str, inputs: Inputs, recall: Recall | None = None) -> Output:
+    """The person's answer. `recall` picks what it remembers; without, it is all that was said."""
     if not prompt:
-        warn("the prompt is empty after filling it in; the model is not asked")
-        return Output("")
+        return unasked()
+    arrived, kept, turns = await listening(run, person, prompt, inputs, recall)
+    return answered(person, prompt, await complete(run, person, turns), arrived, kept)
+
+
+async def listening(
+    run: Run, person: Person, prompt: str, inputs: Inputs, recall: Recall | None
+) -> tuple[list[Message], list[Message], Turns]:
+    """(messages that came in as data, those the person remembers, what the model is sent)"""
     arrived = arrived_messages(run, person, inputs)
-    kept = remembered([*run.history, *arrived], person, remember, 0 if choose else at_most, ignore)
-    if choose:
-        kept = await choose(run, person, kept, at_most, prompt)
+    known = [*run.history, *arrived]
+    kept = await recall(run, person, known, prompt) if recall else known
     turns = [{"role": "system", "content": person.system_prompt}]
     turns += [{"role": "assistant" if it.from_id == person.id else "user", "content": it.content} for it in kept]
-    turns = [turn for turn in [*turns, {"role": "user", "content": prompt}] if turn["content"]]
-    text = await complete(run, person, turns, schema)
-    value = await json_object(run, person, turns, text, schema) if schema else text
+    turns.append({"role": "user", "content": prompt})
+    return arrived, kept, [turn for turn in turns if turn["content"]]
+
+
+def unasked() -> Output:
+    warn("the prompt is empty after filling it in; the model is not asked")
+    return Output("")
+
+
+def answered(person: Person, prompt: str, text: str, arrived: list[Message], kept: list[Message]) -> Output:
+    """The answer as the value, and what it adds to the conversation."""
     exchange = [said("system", person.id, prompt), said(person.id, "system", text)]
     told = [as_told(it) for it in [*kept, *exchange]]
     talk = {"messages": told, "last_message": told[-1], "person_id": person.id, "model": person.model}
-    return Output(value, conversation=talk, messages=[*arrived, *exchange])
+    return Output(text, conversation=talk, messages=[*arrived, *exchange])
 
 
 async def ask_each(
@@ -93,43 +93,6 @@ def as_told(it: Message) -> dict[str, Any]:
     return {"id": it.id, "from_person_id": it.from_id, "to_person_id": it.to_id, "content": it.content}
 
 
-def remembered(
-    messages: list[Message], person: Person, remember: str, at_most: int, ignore: tuple[str, ...]
-) -> list[Message]:
-    """Which messages the person is shown, oldest first; the newest `at_most` of them."""
-    me = person.id
-    rules: dict[str, Callable[[Message], bool]] = {
-        "ALL_INVOLVED": lambda it: me in (it.from_id, it.to_id),
-        "CONVERSATION_PAIRS": lambda it: me in (it.from_id, it.to_id),
-        "SYSTEM_AND_ME": lambda it: it.from_id in ("system", me),
-        "SENT_BY_ME": lambda it: it.from_id == me,
-        "SENT_TO_ME": lambda it: it.to_id == me,
-        "GOLDFISH": lambda it: False,
-    }
-    keep = rules.get(remember)  # None: all of them
-    deaf = [name for name in ignore if name != "system"]
-    kept = [it for it in messages if it.from_id not in ignore and it.to_id not in deaf]
-    kept = [it for it in kept if keep is None or keep(it)]
-    return kept[-at_most:] if at_most > 0 else kept
-
-
-def by_criterion(criterion: str) -> Choice:
-    """The person's model is asked what is worth remembering for the task at hand."""
-
-    async def choose(run: Run, person: Person, messages: list[Message], at_most: int, task: str) -> list[Message]:
-        known: Any = messages
-        shown = candidates(known)
-        if not shown:
-            return []
-        named: Any = replace(person, label=person.label or person.id)
-        asked = [{"role": "user", "content": question(shown, named, criterion, at_most or None, task)}]
-        ids = read_ids(await complete(run, person, asked, SCHEMA, selects=True))
-        kept = [it for it in messages if it.id in ids]
-        return kept[-at_most:] if at_most > 0 else kept
-
-    return choose
-
-
 def arrived_messages(run: Run, person: Person, inputs: Inputs) -> list[Message]:
     """Messages that came in as data and are not known yet."""
     known = {it.id for it in run.history}
@@ -148,27 +111,6 @@ def arrived_messages(run: Run, person: Person, inputs: Inputs) -> list[Message]:
     return new
 
 
-async def json_object(run: Run, person: Person, turns: list[dict[str, str]], text: str, schema: dict[str, Any]) -> Any:
-    """The JSON object in an answer; asked for once more when there is none."""
-    value = object_in(text)
-    if value is None:
-        words = f"Answer with one JSON object only. It must fit: {json.dumps(schema)}"
-        again = [*turns, {"role": "assistant", "content": text}, {"role": "user", "content": words}]
-        value = object_in(await complete(run, person, [turn for turn in again if turn["content"]], schema))
-    if value is None:
-        raise NodeError(f"model {person.model} was asked twice for a JSON object and answered: {text[:200]!r}")
-    return value
-
-
-def object_in(text: str) -> dict[str, Any] | None:
-    stripped = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
-    try:
-        value = json.loads(stripped)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 async def decide(run: Run, person: Person, question: str, inputs: Inputs) -> bool:
     """Yes or no, by a person who sees the text to judge and nothing else."""
     subject = next((inputs[key] for key in ("default", "generated_output") if inputs.get(key) is not None), None)
@@ -176,4 +118,4 @@ async def decide(run: Run, person: Person, question: str, inputs: Inputs) -> boo
         subject = dict(inputs)
     if subject:
         question += f"\n\n--- BEGIN CONTENT ---\n{as_text(subject)}\n--- END CONTENT ---"
-    return read_decision(await complete(run, person, [{"role": "user", "content": question}], DECISION))
+    return read_decision(await complete_object(run, person, [{"role": "user", "content": question}], DECISION))
