@@ -77,7 +77,12 @@ class Cluster:
 
 @contextmanager
 def cluster(
-    base: Path, *, executors: int = 2, gateways: int = 1, environment: Mapping[str, str] | None = None
+    base: Path,
+    *,
+    executors: int = 2,
+    gateways: int = 1,
+    environment: Mapping[str, str] | None = None,
+    tcp: bool = False,
 ) -> Iterator[Cluster]:
     """Everything started and ready, with a secret between the services; stopped at the end."""
     project = Project(base)
@@ -97,8 +102,11 @@ def cluster(
             stack.callback(made.kill)
             return made.start()
 
-        at = {f"executor{number}": f"unix:{sockets}/executor{number}" for number in range(executors)}
-        store = f"unix:{sockets}/store"
+        def address(name: str) -> str:
+            return f"127.0.0.1:{free_port()}" if tcp else f"unix:{sockets}/{name}"
+
+        at = {f"executor{number}": address(f"executor{number}") for number in range(executors)}
+        store = address("store")
         running = Cluster(
             project, service("store", 0, listen=store, url=f"sqlite:///{base}/state.db", heartbeat_s=1, lost_s=10)
         )

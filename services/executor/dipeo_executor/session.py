@@ -41,8 +41,9 @@ class Session:
             try:
                 await self._live()
             except aio.AioRpcError as error:
-                log.warning("session.broken", error=error.details())
-                if rpc.error_of(error).reason == "SESSION_LOST":
+                meant = rpc.error_of(error)
+                log.warning("session.broken", error=str(meant))
+                if meant.reason == "SESSION_LOST":
                     await self._lost()
             except TimeoutError:
                 log.warning("session.broken", error=f"the store has said nothing for {self._lost_s:g} s")

@@ -6,16 +6,11 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import Authority
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dipeo_kit import errors, identity, rpc
@@ -87,35 +82,8 @@ def test_a_secret_file_that_holds_nothing_is_told_at_the_start(tmp_path: Path):
 # --- certificates ----------------------------------------------------------------------------------------------------
 
 
-class Authority:
-    """Writes its own certificate, and one with a key for localhost and 127.0.0.1, below `folder`."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.ca, self.cert, self.key = folder / "ca.crt", folder / "tls.crt", folder / "tls.key"
-        own, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, folder.name)])
-        ca = self._builder(name, name, own).add_extension(x509.BasicConstraints(True, None), True)
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
-        service = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a service")])
-        leaf = self._builder(service, name, key).add_extension(names, False)
-        pem = serialization.Encoding.PEM
-        self.ca.write_bytes(ca.sign(own, hashes.SHA256()).public_bytes(pem))
-        self.cert.write_bytes(leaf.sign(own, hashes.SHA256()).public_bytes(pem))
-        plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        self.key.write_bytes(key.private_bytes(pem, *plain))
-
-    def _builder(self, subject: x509.Name, issuer: x509.Name, key: Any) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
-        return (
-            x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-        )
-
-    def use(self) -> None:
-        identity.use_certificates(self.ca, self.cert, self.key)
+def use(authority: Authority) -> None:
+    identity.use_certificates(authority.ca, authority.cert, authority.key)
 
 
 @pytest.fixture
@@ -129,7 +97,7 @@ def theirs(tmp_path: Path) -> Authority:
 
 
 async def test_services_with_certificates_of_one_authority_talk_and_others_do_not_hear_them(ours: Authority):
-    ours.use()
+    use(ours)
     async with served("127.0.0.1:0") as address:
         await asked(address)
         await asked(address.replace("127.0.0.1", "localhost"))
@@ -139,15 +107,15 @@ async def test_services_with_certificates_of_one_authority_talk_and_others_do_no
 
 
 async def test_a_server_of_another_authority_is_refused_by_the_client(ours: Authority, theirs: Authority):
-    theirs.use()
+    use(theirs)
     async with served("127.0.0.1:0") as address:
-        ours.use()
+        use(ours)
         with pytest.raises(errors.Unavailable, match="not signed by the authority in DIPEO_GRPC_CA_FILE"):
             await asked(address)
 
 
 async def test_a_client_of_another_authority_is_refused_by_the_server(ours: Authority, theirs: Authority):
-    ours.use()
+    use(ours)
     async with served("127.0.0.1:0") as address:
         identity.use_certificates(ours.ca, theirs.cert, theirs.key)  # trusts us, but is not of us
         with pytest.raises(errors.Unavailable, match="it wants a certificate, or another than ours"):
@@ -155,7 +123,7 @@ async def test_a_client_of_another_authority_is_refused_by_the_server(ours: Auth
 
 
 async def test_a_certificate_for_another_name_is_refused(ours: Authority):
-    ours.use()
+    use(ours)
     async with served("127.0.0.2:0") as address:
         with pytest.raises(errors.Unavailable, match="not for the name we reach it by"):
             await asked(address)
@@ -163,25 +131,25 @@ async def test_a_certificate_for_another_name_is_refused(ours: Authority):
 
 async def test_a_server_without_certificates_is_told_as_that(ours: Authority):
     async with served("127.0.0.1:0") as address:
-        ours.use()
+        use(ours)
         with pytest.raises(errors.Unavailable, match="for all services or none"):
             await asked(address)
 
 
 async def test_unix_sockets_need_none(ours: Authority, tmp_path: Path):
-    ours.use()
+    use(ours)
     async with served(f"unix:{tmp_path}/s") as address:
         await asked(address)
 
 
 async def test_a_list_of_addresses_has_no_name_to_be_certified(ours: Authority):
-    ours.use()
+    use(ours)
     with pytest.raises(errors.BadInput, match="give one name that has several addresses"):
         await asked("127.0.0.1:1,127.0.0.1:2")
 
 
 async def test_the_health_check_of_a_container_shows_the_certificate_too(ours: Authority):
-    ours.use()
+    use(ours)
     files = {identity.CA: str(ours.ca), identity.CERT: str(ours.cert), identity.KEY: str(ours.key)}
     async with served("127.0.0.1:0") as address:
         for environment, code in ((files, 0), ({}, 1)):

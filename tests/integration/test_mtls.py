@@ -1,0 +1,42 @@
+"""Services that know each other by certificates only: a run through all of them, and a stranger at the door."""
+
+from pathlib import Path
+
+from certificates import Authority
+from cluster import Service, cluster
+from command import wait_for
+
+from dipeo_kit import healthcheck, identity
+
+DIAGRAM = """version: light
+nodes:
+  - {label: Start, type: start}
+  - {label: Sum, type: code_job, code: "result = 2 + 3"}
+  - {label: Done, type: endpoint}
+connections:
+  - {from: Start, to: Sum}
+  - {from: Sum, to: Done}
+"""
+
+
+def variables(authority: Authority) -> dict[str, str]:
+    files = authority.ca, authority.cert, authority.key
+    return dict(zip((identity.CA, identity.CERT, identity.KEY), map(str, files), strict=True))
+
+
+def test_a_run_goes_through_services_that_show_each_other_certificates_and_strangers_are_told(tmp_path: Path):
+    ours, theirs = Authority(tmp_path / "ours"), Authority(tmp_path / "theirs")
+    with cluster(tmp_path / "base", executors=1, environment=variables(ours), tcp=True) as house:
+        house.project.write("sum.light.yaml", DIAGRAM)
+        assert house.project("run", "sum.light.yaml", check=0).out.rstrip().endswith("5")
+
+        store = house.store.environment["DIPEO_STORE_LISTEN"]
+        assert not healthcheck.serves(store), "it answered one who showed no certificate"
+        own = {"DIPEO_EXECUTOR_LISTEN": "127.0.0.1:0", "DIPEO_EXECUTOR_STORE": store} | variables(theirs)
+        stranger = Service("dipeo_executor.main", house.executors[0].environment | own, tmp_path / "stranger.log")
+        stranger.start()
+        try:
+            broken = wait_for(lambda: [it for it in stranger.lines() if it["event"] == "session.broken"], "a refusal")
+            assert "not signed by the authority in DIPEO_GRPC_CA_FILE" in str(broken[0]["error"])
+        finally:
+            stranger.stop()
