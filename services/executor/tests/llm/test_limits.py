@@ -1,4 +1,4 @@
-"""How fast calls with one key may go, over all executions of a process; what a service asks to be left alone for."""
+"""How fast calls with one key may go, over all executions of a process, and by which way."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -56,3 +56,12 @@ async def test_a_service_may_say_until_when_to_leave_it_alone():
             await models.answer(Call(PIA, TALK))
         await models.aclose()
     assert 20 < (caught.value.retry_after_s or 0) <= 30
+
+
+async def test_calls_go_through_the_proxy_the_environment_names(monkeypatch):
+    async with serving(wire.chat()) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        models = models_at("http://models.example")
+        assert (await models.answer(Call(PIA, TALK))).text == "five"
+        await models.aclose()
+    assert proxy.seen[0].path == "http://models.example/v1/chat/completions"
