@@ -3,14 +3,12 @@
 What they change is decided in projection.py; the SQL that reads a Head and writes the changes is the backend's.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from dipeo_kit.errors import BadInput
 from dipeo_store import errors
-from dipeo_store.model import TERMINAL, Append, Appended, Event, Interaction, Published
+from dipeo_store.model import TERMINAL, Append, Appended, Event, Published
 
 # Values are at most 8 MiB each; one event may carry several: output, alternate, variables, meta.
 MAX_EVENT_BYTES = 33 * 1024 * 1024
@@ -135,32 +133,6 @@ def runs_named(events: Iterable[Event], *, careful: bool) -> set[RunKey]:
 def interactions_named(events: Iterable[Event]) -> set[str]:
     """Questions whose status `project` will ask for."""
     return {event.body.get("interaction_id", "") for event in events if event.type.startswith("interaction.")}
-
-
-def changes_control(execution_id: str, last: str | None, kind: str) -> bool:
-    """Whether a pause or resume is news after `last`, the latest of the two that was asked for. (gateway contract 10.2)
-
-    Raises NotLegalNow.
-    """
-    if kind == "resume" and last is None:
-        raise errors.NotLegalNow(f"execution {execution_id} is not paused; there is nothing to resume")
-    return kind != last
-
-
-def answers_anew(asked: Interaction, *, response: str, responder: str, now: int) -> bool:
-    """False when this very answer was given before, by a caller that never heard so.
-
-    Raises NotLegalNow, BadInput: it is none of the options.
-    """
-    if asked.status == "answered" and (asked.response, asked.responder) == (response, responder):
-        return False
-    if asked.status != "open" or (asked.expires_at is not None and asked.expires_at <= now):
-        how = "expired" if asked.status == "open" else asked.status
-        question = f'the question of "{asked.label or asked.node_id}" in {asked.execution_id}'
-        raise errors.NotLegalNow(f"{question} is {how} already")
-    if response and response not in (options := json.loads(asked.options) or [response]):
-        raise BadInput(f'"{asked.label or asked.node_id}" is answered with one of {", ".join(options)}')
-    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,20 @@ import asyncpg
 from dipeo_kit.errors import AlreadyExists
 from dipeo_store import catalog, errors
 from dipeo_store.backends.postgres_writes import Transaction
-from dipeo_store.backends.rows import EXECUTION, execution_of
+from dipeo_store.backends.rows import (
+    COMMIT_US,
+    ENTRY,
+    ENTRY_FIELDS,
+    EXECUTION,
+    LISTED,
+    OVERVIEW,
+    SECRET_FIELDS,
+    entry_of,
+    overview_of,
+)
 from dipeo_store.model import CatalogEntry, Execution, SealedSecret
 
-MAX_OVERVIEW = 2000
-COMMIT_US = 2_000_000  # between the time a transaction writes and its end
-
 Result = TypeVar("Result")
-_SECRET_FIELDS = ", ".join(SealedSecret._fields)
-_ENTRY_FIELDS = ", ".join(CatalogEntry._fields)
-_ENTRY = f"SELECT {_ENTRY_FIELDS} FROM catalog"
-_LISTED = _ENTRY.replace(" text,", " '',")
 
 
 class Access(Protocol):
@@ -118,9 +121,8 @@ async def _overview(db: "asyncpg.Connection", diagram_id: str, seen_us: int | No
     for condition, values in conditions:
         if diagram_id:
             condition, values = f"{condition} AND e.diagram_id = ${len(values) + 1}", (*values, diagram_id)
-        rows += await db.fetch(f"{EXECUTION} WHERE {condition} LIMIT {MAX_OVERVIEW}", *values)
-    found = sorted(map(execution_of, rows), key=lambda each: (each.created_at, each.id))
-    return found[:MAX_OVERVIEW], now - COMMIT_US
+        rows += await db.fetch(f"{EXECUTION} WHERE {condition} LIMIT {OVERVIEW}", *values)
+    return overview_of(rows), now - COMMIT_US
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
@@ -132,10 +134,10 @@ async def _put_secret(tx: Transaction, sealed: SealedSecret) -> SealedSecret:
         raise AlreadyExists(f'a key with the label "{sealed.label}" exists; remove it first, or choose another label')
     values = sealed._replace(created_at=await tx.db.fetchval("SELECT now_us()"))
     row = await tx.db.fetchrow(
-        f"INSERT INTO secrets ({_SECRET_FIELDS}) VALUES ({_placeholders(values)})"
+        f"INSERT INTO secrets ({SECRET_FIELDS}) VALUES ({_placeholders(values)})"
         " ON CONFLICT (secret_id) DO UPDATE SET label = excluded.label, service = excluded.service,"
         " base_url = excluded.base_url, last4 = excluded.last4, ciphertext = excluded.ciphertext,"
-        f" key_id = excluded.key_id RETURNING {_SECRET_FIELDS}",
+        f" key_id = excluded.key_id RETURNING {SECRET_FIELDS}",
         *values,
     )
     return SealedSecret(*row)
@@ -146,7 +148,7 @@ def _placeholders(values: tuple[Any, ...]) -> str:
 
 
 async def _secrets(db: "asyncpg.Connection") -> list[SealedSecret]:
-    rows = await db.fetch(f"SELECT {_SECRET_FIELDS} FROM secrets ORDER BY created_at, secret_id")
+    rows = await db.fetch(f"SELECT {SECRET_FIELDS} FROM secrets ORDER BY created_at, secret_id")
     return [SealedSecret(*row) for row in rows]
 
 
@@ -165,8 +167,8 @@ async def _secret_used(tx: Transaction, secret_id: str) -> None:
 
 
 async def _current(db: "asyncpg.Connection", name: str) -> CatalogEntry | None:
-    row = await db.fetchrow(f"{_ENTRY} WHERE name = $1", name)
-    return CatalogEntry(*row) if row else None
+    row = await db.fetchrow(f"{ENTRY} WHERE name = $1", name)
+    return entry_of(row) if row else None
 
 
 async def _lock_catalog(tx: Transaction) -> None:
@@ -190,7 +192,7 @@ async def _put_diagram(tx: Transaction, entry: CatalogEntry, if_match: int | Non
     stored = entry._replace(etag=etag, deleted=False, updated_at=now)
     changes = ", ".join(f"{name} = excluded.{name}" for name in CatalogEntry._fields if name != "name")
     await tx.db.execute(
-        f"INSERT INTO catalog ({_ENTRY_FIELDS}) VALUES ({_placeholders(stored)})"
+        f"INSERT INTO catalog ({ENTRY_FIELDS}) VALUES ({_placeholders(stored)})"
         f" ON CONFLICT (name) DO UPDATE SET {changes}",
         *stored,
     )
@@ -223,11 +225,11 @@ async def _diagram(db: "asyncpg.Connection", name: str) -> CatalogEntry:
 async def _diagrams(db: "asyncpg.Connection", published_only: bool, after_name: str, limit: int) -> list[CatalogEntry]:
     published = " AND published" if published_only else ""
     rows = await db.fetch(
-        f"{_LISTED} WHERE NOT deleted AND name > $1{published} ORDER BY name LIMIT $2", after_name, limit
+        f"{LISTED} WHERE NOT deleted AND name > $1{published} ORDER BY name LIMIT $2", after_name, limit
     )
-    return [CatalogEntry(*row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
 async def _catalog_changes(db: "asyncpg.Connection", after: int, limit: int) -> list[CatalogEntry]:
-    rows = await db.fetch(f"{_LISTED} WHERE etag > $1 ORDER BY etag LIMIT $2", after, limit)
-    return [CatalogEntry(*row) for row in rows]
+    rows = await db.fetch(f"{LISTED} WHERE etag > $1 ORDER BY etag LIMIT $2", after, limit)
+    return [entry_of(row) for row in rows]

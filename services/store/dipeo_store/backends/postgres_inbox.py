@@ -4,14 +4,11 @@ Each operation is one transaction. What is locked, in this order everywhere: ses
 (spec/store.md §16.4-16.6)
 """
 
-from dipeo_kit import ids
-from dipeo_kit.errors import AlreadyExists, BadInput
-from dipeo_store import errors, forks
+from dipeo_store import errors, forks, inbox
 from dipeo_store.backends import postgres_reads as reads
 from dipeo_store.backends import postgres_sessions as sessions
 from dipeo_store.backends.postgres_writes import Transaction
 from dipeo_store.backends.rows import AT_ONCE, INTERACTION
-from dipeo_store.journal import answers_anew, changes_control
 from dipeo_store.model import (
     TERMINAL,
     Answered,
@@ -103,8 +100,7 @@ async def _existing(tx: Transaction, new: NewExecution) -> str | None:
         new.idempotency_key or None,
     )
     if found:
-        if found[1] != new.idempotency_hash:
-            raise AlreadyExists(f'the idempotency key "{new.idempotency_key}" was used for another request')
+        inbox.require_same_request(new, found[1])
         return str(found[0])
     found = await tx.db.fetchrow(
         "SELECT principal, coalesce(idempotency_key, ''), idempotency_hash, source_hash FROM executions"
@@ -113,8 +109,7 @@ async def _existing(tx: Transaction, new: NewExecution) -> str | None:
     )
     if found is None:
         return None
-    if tuple(found) != (new.principal, new.idempotency_key, new.idempotency_hash, new.source_hash):
-        raise AlreadyExists(f"execution {new.execution_id} exists and is another one")
+    inbox.require_same_execution(new, found)
     return new.execution_id
 
 
@@ -138,7 +133,7 @@ async def post_signal(tx: Transaction, signal: Signal) -> Posted:
     if not repeated:
         if head.status in TERMINAL:
             raise errors.NotLegalNow(f"execution {signal.execution_id} has ended ({head.status})")
-        if signal.kind in ("pause", "resume") and not changes_control(
+        if signal.kind in ("pause", "resume") and not inbox.changes_control(
             signal.execution_id, await reads.last_control(tx.db, head.execution), signal.kind
         ):
             return Posted(await reads.execution(tx.db, signal.execution_id), signal, holder="")
@@ -165,7 +160,7 @@ async def answer(
     """Raises UnknownExecution, NothingAsked, NotLegalNow, BadInput."""
     head = await tx.head(execution_id)
     asked = await _asked(tx, head.execution, execution_id, node=node, interaction_id=interaction_id)
-    if not answers_anew(asked, response=response, responder=responder, now=tx.now):
+    if not inbox.answers_anew(asked, response=response, responder=responder, now=tx.now):
         return Answered(asked, None, "")
     await tx.db.execute(
         "UPDATE interactions SET status = 'answered', closed_at = $1, response = $2, responder = $3"
@@ -176,8 +171,7 @@ async def answer(
         head.execution,
         asked.interaction_id,
     )
-    fields = {"interaction_id": asked.interaction_id, "response": response, "responder": responder}
-    signal = Signal(execution_id, ids.new_hex(), "answer", fields)
+    signal = inbox.answer_signal(asked, response=response, responder=responder)
     await _leave(tx, head.execution, signal)
     answered = asked._replace(status="answered", closed_at=tx.now, response=response, responder=responder)
     return Answered(answered, signal, await sessions.holder(tx, head.execution))
@@ -185,19 +179,16 @@ async def answer(
 
 async def _asked(tx: Transaction, run: int, execution_id: str, *, node: str, interaction_id: str) -> Interaction:
     """The question of that id, else the node's open one, else its last one."""
+    inbox.require_named(node, interaction_id)
     if interaction_id:
         row = await tx.db.fetchrow(
             f"{INTERACTION} WHERE i.execution = $1 AND i.interaction_id = $2", run, interaction_id
         )
-    elif node:
+    else:
         row = await tx.db.fetchrow(
             f"{INTERACTION} WHERE i.execution = $1 AND (i.node_id = $2 OR i.label = $2)"
             " ORDER BY i.status = 'open' DESC, i.id DESC LIMIT 1",
             run,
             node,
         )
-    else:
-        raise BadInput("answer: name the node (id or label) or the interaction")
-    if row is None:
-        raise errors.NothingAsked(f'execution {execution_id}: nothing is asked at "{interaction_id or node}"')
-    return Interaction(*row)
+    return inbox.question(row, execution_id, interaction_id or node)

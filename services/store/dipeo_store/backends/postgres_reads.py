@@ -8,7 +8,16 @@ from typing import Any
 import asyncpg
 
 from dipeo_store import blobs, errors
-from dipeo_store.backends.rows import EXECUTION, INTERACTION, NODE_RUN, execution_of, node_run_of
+from dipeo_store.backends.rows import (
+    EXECUTION,
+    INTERACTION,
+    NODE_RUN,
+    PAGE_BYTES,
+    PROJECTED,
+    event_of,
+    execution_of,
+    node_run_of,
+)
 from dipeo_store.model import (
     TERMINAL,
     Event,
@@ -23,9 +32,6 @@ from dipeo_store.model import (
     Signal,
 )
 from dipeo_store.payload import load
-
-PAGE_BYTES = 1024 * 1024
-PROJECTED = ("message.", "interaction.")  # events whose rows have their texts
 
 
 async def execution(db: asyncpg.Connection, execution_id: str) -> Execution:
@@ -131,8 +137,7 @@ async def journal(db: asyncpg.Connection, execution_id: str, after_seq: int, lim
     if not rows:
         raise errors.UnknownExecution(execution_id)
     status, head_seq = rows[0][:2]
-    events = (Event(row[2], row[3], row[4], load(row[5]), row[5], row[6]) for row in rows if row[2] is not None)
-    page = blobs.page(events, PAGE_BYTES)
+    page = blobs.page((event_of(row[2:]) for row in rows if row[2] is not None), PAGE_BYTES)
     values = await blob_values(db, blobs.needed(page))
     return JournalPage(tuple(blobs.with_values(page, values)), head_seq, status in TERMINAL)
 
@@ -199,8 +204,7 @@ async def events_before(db: asyncpg.Connection, run: int, seq: int) -> list[Even
         run,
         seq,
     )
-    events = [Event(event_id, type_, at, load(payload), payload, seq) for event_id, type_, at, payload, seq in rows]
-    named = blobs.page(events, sys.maxsize)
+    named = blobs.page(map(event_of, rows), sys.maxsize)
     values = await blob_values(db, blobs.needed(event for event in named if event.type.startswith(PROJECTED)))
     return blobs.with_values(named, values)
 

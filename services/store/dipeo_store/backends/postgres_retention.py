@@ -10,15 +10,9 @@ from dipeo_store import errors
 from dipeo_store.backends import postgres_reads as reads
 from dipeo_store.backends.postgres_content import Access
 from dipeo_store.backends.postgres_writes import Transaction
-from dipeo_store.backends.rows import LATE
+from dipeo_store.backends.rows import LATE, OF_EXECUTIONS, SWEPT_BLOBS, SWEPT_EVENTS, SWEPT_EXECUTIONS
 from dipeo_store.model import Execution, Signal
 from dipeo_store.payload import dump
-
-MAX_EXECUTIONS = 500
-MAX_EVENTS = 20_000
-MAX_BLOBS = 100
-
-_OF_EXECUTIONS = ("transitions", "node_runs", "messages", "signals", "interactions", "blob_refs")
 
 
 class PostgresRetention:
@@ -60,11 +54,11 @@ async def _remove_ended(tx: Transaction, age_us: int) -> int:
         WHERE events <= $3 OR number = 1
         """,
         age_us,
-        MAX_EXECUTIONS,
-        MAX_EVENTS,
+        SWEPT_EXECUTIONS,
+        SWEPT_EVENTS,
     )
     runs = [row[0] for row in rows]
-    for table in _OF_EXECUTIONS if runs else ():
+    for table in OF_EXECUTIONS if runs else ():
         await tx.db.execute(f"DELETE FROM {table} WHERE execution = ANY ($1::bigint[])", runs)
     if runs:
         await tx.db.execute("DELETE FROM executions WHERE id = ANY ($1::bigint[])", runs)
@@ -88,7 +82,7 @@ async def _empty_logs(tx: Transaction, age_us: int) -> int:
         "SELECT id FROM executions WHERE ended_at < now_us() - $1::bigint AND NOT logs_emptied AND NOT pinned"
         " ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED",
         age_us,
-        MAX_EXECUTIONS,
+        SWEPT_EXECUTIONS,
     )
     runs = [row[0] for row in rows]
     if runs:
@@ -109,7 +103,7 @@ async def _remove_blobs(tx: Transaction, age_us: int) -> int:
         LIMIT $2 FOR UPDATE SKIP LOCKED
         """,
         age_us,
-        MAX_BLOBS,
+        SWEPT_BLOBS,
     )
     gone = await tx.db.fetch(
         "DELETE FROM blobs b WHERE hash = ANY ($1::text[])"

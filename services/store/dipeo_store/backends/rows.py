@@ -1,9 +1,9 @@
 """What every backend selects, in words all of them know, and the rows as values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dipeo_store.model import Execution, NodeRun, Usage
+from dipeo_store.model import CatalogEntry, Event, Execution, NodeRun, SealedSecret, Usage
 from dipeo_store.payload import json_bytes, load
 
 AT_ONCE = 0  # work.not_before of what need not wait: with the time of now, a clock set back would make it wait
@@ -44,6 +44,38 @@ LATE = """
       SELECT sum(CASE t.type WHEN 'execution.resumed' THEN t.at ELSE -t.at END)
       FROM transitions t WHERE t.execution = e.id AND t.type IN ('execution.paused', 'execution.resumed')), 0) < {now}
 """
+
+SECRET_FIELDS = ", ".join(SealedSecret._fields)
+ENTRY_FIELDS = ", ".join(CatalogEntry._fields)
+ENTRY = f"SELECT {ENTRY_FIELDS} FROM catalog"
+LISTED = ENTRY.replace(" text,", " '',")  # without the text of the diagram
+OVERVIEW = 2000  # executions at most
+COMMIT_US = 2_000_000  # between the time a transaction writes and its end
+
+PAGE_BYTES = 1024 * 1024  # of a journal
+PROJECTED = ("message.", "interaction.")  # events whose rows have their texts
+
+# what one transaction of the sweeper takes, a bearable piece
+SWEPT_EXECUTIONS = 500
+SWEPT_EVENTS = 20_000
+SWEPT_BLOBS = 100
+OF_EXECUTIONS = ("transitions", "node_runs", "messages", "signals", "interactions", "blob_refs")
+
+
+def event_of(row: Sequence[Any]) -> Event:
+    """Of event_id, type, at, payload, seq."""
+    event_id, type_, at, payload, seq = row
+    return Event(event_id, type_, at, load(payload), payload, seq)
+
+
+def entry_of(row: Sequence[Any]) -> CatalogEntry:
+    entry = CatalogEntry(*row)
+    return entry._replace(published=bool(entry.published), deleted=bool(entry.deleted))
+
+
+def overview_of(rows: Iterable[Sequence[Any]]) -> list[Execution]:
+    """Oldest first."""
+    return sorted(map(execution_of, rows), key=lambda each: (each.created_at, each.id))[:OVERVIEW]
 
 
 def execution_of(row: Sequence[Any]) -> Execution:

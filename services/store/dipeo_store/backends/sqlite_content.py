@@ -6,17 +6,20 @@ from typing import Any, Protocol, TypeVar
 
 from dipeo_kit.errors import AlreadyExists
 from dipeo_store import catalog, errors
-from dipeo_store.backends.rows import EXECUTION, execution_of
+from dipeo_store.backends.rows import (
+    COMMIT_US,
+    ENTRY,
+    EXECUTION,
+    LISTED,
+    OVERVIEW,
+    SECRET_FIELDS,
+    entry_of,
+    overview_of,
+)
 from dipeo_store.backends.sqlite_writes import Transaction
 from dipeo_store.model import CatalogEntry, Execution, SealedSecret
 
-MAX_OVERVIEW = 2000
-COMMIT_US = 2_000_000  # between the time a transaction writes and its end
-
 Result = TypeVar("Result")
-_SECRET = f"SELECT {', '.join(SealedSecret._fields)} FROM secrets"
-_ENTRY = f"SELECT {', '.join(CatalogEntry._fields)} FROM catalog"
-_LISTED = _ENTRY.replace(" text,", " '',")
 
 
 class Access(Protocol):
@@ -89,9 +92,9 @@ def _overview(db: sqlite3.Connection, diagram_id: str, seen_us: int | None) -> l
     rows = [
         row
         for condition, values in conditions
-        for row in db.execute(f"{EXECUTION} WHERE {condition}{of_diagram} LIMIT {MAX_OVERVIEW}", (*values, *parameters))
+        for row in db.execute(f"{EXECUTION} WHERE {condition}{of_diagram} LIMIT {OVERVIEW}", (*values, *parameters))
     ]
-    return sorted(map(execution_of, rows), key=lambda each: (each.created_at, each.id))[:MAX_OVERVIEW]
+    return overview_of(rows)
 
 
 # --- blobs -----------------------------------------------------------------------------------------------------------
@@ -125,17 +128,19 @@ def _put_secret(tx: Transaction, sealed: SealedSecret) -> SealedSecret:
         raise AlreadyExists(f'a key with the label "{sealed.label}" exists; remove it first, or choose another label')
     values = sealed._replace(created_at=tx.now)
     row = tx.db.execute(
-        f"INSERT INTO secrets ({', '.join(SealedSecret._fields)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        f"INSERT INTO secrets ({SECRET_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (secret_id) DO UPDATE SET label = excluded.label, service = excluded.service,"
         " base_url = excluded.base_url, last4 = excluded.last4, ciphertext = excluded.ciphertext,"
-        f" key_id = excluded.key_id RETURNING {', '.join(SealedSecret._fields)}",
+        f" key_id = excluded.key_id RETURNING {SECRET_FIELDS}",
         values,
     ).fetchone()
     return SealedSecret(*row)
 
 
 def _secrets(db: sqlite3.Connection) -> list[SealedSecret]:
-    return [SealedSecret(*row) for row in db.execute(f"{_SECRET} ORDER BY created_at, secret_id")]
+    return [
+        SealedSecret(*row) for row in db.execute(f"SELECT {SECRET_FIELDS} FROM secrets ORDER BY created_at, secret_id")
+    ]
 
 
 def _delete_secret(tx: Transaction, reference: str) -> bool:
@@ -152,14 +157,9 @@ def _secret_used(tx: Transaction, secret_id: str) -> None:
 # --- the catalogue ---------------------------------------------------------------------------------------------------
 
 
-def _entry(row: Any) -> CatalogEntry:
-    entry = CatalogEntry(*row)
-    return entry._replace(published=bool(entry.published), deleted=bool(entry.deleted))
-
-
 def _current(db: sqlite3.Connection, name: str) -> CatalogEntry | None:
-    row = db.execute(f"{_ENTRY} WHERE name = ?", (name,)).fetchone()
-    return _entry(row) if row else None
+    row = db.execute(f"{ENTRY} WHERE name = ?", (name,)).fetchone()
+    return entry_of(row) if row else None
 
 
 def _next_revision(tx: Transaction) -> int:
@@ -198,9 +198,9 @@ def _diagram(db: sqlite3.Connection, name: str) -> CatalogEntry:
 
 def _diagrams(db: sqlite3.Connection, published_only: bool, after_name: str, limit: int) -> list[CatalogEntry]:
     published = " AND published" if published_only else ""
-    rows = db.execute(f"{_LISTED} WHERE NOT deleted AND name > ?{published} ORDER BY name LIMIT ?", (after_name, limit))
-    return [_entry(row) for row in rows]
+    rows = db.execute(f"{LISTED} WHERE NOT deleted AND name > ?{published} ORDER BY name LIMIT ?", (after_name, limit))
+    return [entry_of(row) for row in rows]
 
 
 def _catalog_changes(db: sqlite3.Connection, after: int, limit: int) -> list[CatalogEntry]:
-    return [_entry(row) for row in db.execute(f"{_LISTED} WHERE etag > ? ORDER BY etag LIMIT ?", (after, limit))]
+    return [entry_of(row) for row in db.execute(f"{LISTED} WHERE etag > ? ORDER BY etag LIMIT ?", (after, limit))]

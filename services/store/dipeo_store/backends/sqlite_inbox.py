@@ -3,13 +3,11 @@
 Each operation runs inside a transaction of the committer; what it raises rolls back only itself. (§16.4-16.6)
 """
 
-from dipeo_kit import ids
-from dipeo_kit.errors import AlreadyExists, BadInput
-from dipeo_store import errors, forks
+from dipeo_store import errors, forks, inbox
 from dipeo_store.backends import sqlite_reads as reads
 from dipeo_store.backends.rows import AT_ONCE, INTERACTION
 from dipeo_store.backends.sqlite_writes import Transaction
-from dipeo_store.journal import HandOver, answers_anew, changes_control
+from dipeo_store.journal import HandOver
 from dipeo_store.model import (
     TERMINAL,
     Answered,
@@ -85,8 +83,7 @@ def _existing(tx: Transaction, new: NewExecution) -> str | None:
         (new.principal, new.idempotency_key or None),
     ).fetchone()
     if found:
-        if found[1] != new.idempotency_hash:
-            raise AlreadyExists(f'the idempotency key "{new.idempotency_key}" was used for another request')
+        inbox.require_same_request(new, found[1])
         return str(found[0])
     found = tx.db.execute(
         "SELECT principal, coalesce(idempotency_key, ''), idempotency_hash, source_hash FROM executions"
@@ -95,8 +92,7 @@ def _existing(tx: Transaction, new: NewExecution) -> str | None:
     ).fetchone()
     if found is None:
         return None
-    if found != (new.principal, new.idempotency_key, new.idempotency_hash, new.source_hash):
-        raise AlreadyExists(f"execution {new.execution_id} exists and is another one")
+    inbox.require_same_execution(new, found)
     return new.execution_id
 
 
@@ -214,7 +210,7 @@ def post_signal(tx: Transaction, signal: Signal) -> Posted:
     if not repeated:
         if head.status in TERMINAL:
             raise errors.NotLegalNow(f"execution {signal.execution_id} has ended ({head.status})")
-        if signal.kind in ("pause", "resume") and not changes_control(
+        if signal.kind in ("pause", "resume") and not inbox.changes_control(
             signal.execution_id, reads.last_control(tx.db, head.execution), signal.kind
         ):
             return Posted(reads.execution(tx.db, signal.execution_id), signal, holder="")
@@ -247,15 +243,14 @@ def answer(
     """Raises UnknownExecution, NothingAsked, NotLegalNow, BadInput."""
     head = tx.head(execution_id)
     asked = _asked(tx, head.execution, execution_id, node=node, interaction_id=interaction_id)
-    if not answers_anew(asked, response=response, responder=responder, now=tx.now):
+    if not inbox.answers_anew(asked, response=response, responder=responder, now=tx.now):
         return Answered(asked, None, "")
     tx.db.execute(
         "UPDATE interactions SET status = 'answered', closed_at = ?, response = ?, responder = ?"
         " WHERE execution = ? AND interaction_id = ?",
         (tx.now, response, responder, head.execution, asked.interaction_id),
     )
-    fields = {"interaction_id": asked.interaction_id, "response": response, "responder": responder}
-    signal = Signal(execution_id, ids.new_hex(), "answer", fields)
+    signal = inbox.answer_signal(asked, response=response, responder=responder)
     _leave(tx, head.execution, signal)
     answered = asked._replace(status="answered", closed_at=tx.now, response=response, responder=responder)
     return Answered(answered, signal, _holder(tx, head.execution))
@@ -263,18 +258,15 @@ def answer(
 
 def _asked(tx: Transaction, run: int, execution_id: str, *, node: str, interaction_id: str) -> Interaction:
     """The question of that id, else the node's open one, else its last one."""
+    inbox.require_named(node, interaction_id)
     if interaction_id:
         row = tx.db.execute(
             f"{INTERACTION} WHERE i.execution = ? AND i.interaction_id = ?", (run, interaction_id)
         ).fetchone()
-    elif node:
+    else:
         row = tx.db.execute(
             f"{INTERACTION} WHERE i.execution = ? AND (i.node_id = ? OR i.label = ?)"
             " ORDER BY i.status = 'open' DESC, i.id DESC LIMIT 1",
             (run, node, node),
         ).fetchone()
-    else:
-        raise BadInput("answer: name the node (id or label) or the interaction")
-    if row is None:
-        raise errors.NothingAsked(f'execution {execution_id}: nothing is asked at "{interaction_id or node}"')
-    return Interaction(*row)
+    return inbox.question(row, execution_id, interaction_id or node)

@@ -5,7 +5,16 @@ import sys
 from dataclasses import replace
 
 from dipeo_store import blobs, errors
-from dipeo_store.backends.rows import EXECUTION, INTERACTION, NODE_RUN, execution_of, node_run_of
+from dipeo_store.backends.rows import (
+    EXECUTION,
+    INTERACTION,
+    NODE_RUN,
+    PAGE_BYTES,
+    PROJECTED,
+    event_of,
+    execution_of,
+    node_run_of,
+)
 from dipeo_store.model import (
     TERMINAL,
     Event,
@@ -20,9 +29,6 @@ from dipeo_store.model import (
     Signal,
 )
 from dipeo_store.payload import load
-
-PAGE_BYTES = 1024 * 1024
-PROJECTED = ("message.", "interaction.")  # events whose rows have their texts
 
 
 def execution(db: sqlite3.Connection, execution_id: str) -> Execution:
@@ -119,8 +125,7 @@ def journal(db: sqlite3.Connection, execution_id: str, after_seq: int, limit: in
         "SELECT event_id, type, at, payload, seq FROM transitions WHERE execution = ? AND seq > ? ORDER BY seq LIMIT ?",
         (run, after_seq, limit),
     )
-    events = (Event(event_id, type_, at, load(payload), payload, seq) for event_id, type_, at, payload, seq in rows)
-    page = blobs.page(events, PAGE_BYTES)
+    page = blobs.page(map(event_of, rows), PAGE_BYTES)
     return JournalPage(tuple(_complete(db, page)), head_seq, status in TERMINAL)
 
 
@@ -139,8 +144,7 @@ def events_before(db: sqlite3.Connection, run: int, seq: int) -> list[Event]:
         "SELECT event_id, type, at, payload, seq FROM transitions WHERE execution = ? AND seq < ? ORDER BY seq",
         (run, seq),
     )
-    events = [Event(event_id, type_, at, load(payload), payload, seq) for event_id, type_, at, payload, seq in rows]
-    named = blobs.page(events, sys.maxsize)
+    named = blobs.page(map(event_of, rows), sys.maxsize)
     values = blob_values(db, blobs.needed(event for event in named if event.type.startswith(PROJECTED)))
     return blobs.with_values(named, values)
 

@@ -6,18 +6,13 @@ from typing import Any
 from dipeo_kit import ids
 from dipeo_store import errors
 from dipeo_store.backends import sqlite_reads as reads
-from dipeo_store.backends.rows import LATE
+from dipeo_store.backends.rows import LATE, OF_EXECUTIONS, SWEPT_BLOBS, SWEPT_EVENTS, SWEPT_EXECUTIONS
 from dipeo_store.backends.sqlite_content import Access
 from dipeo_store.backends.sqlite_writes import Transaction
 from dipeo_store.model import Execution, Signal
 from dipeo_store.payload import dump
 
-MAX_EXECUTIONS = 500
-MAX_EVENTS = 20_000
-MAX_BLOBS = 100
 FREED_PAGES = 1000
-
-_OF_EXECUTIONS = ("transitions", "node_runs", "messages", "signals", "interactions", "blob_refs")
 
 
 class SqliteRetention:
@@ -50,16 +45,16 @@ def _pin(tx: Transaction, execution_id: str, pinned: bool) -> Execution:
 def _remove_ended(tx: Transaction, age_us: int) -> int:
     candidates = tx.db.execute(
         "SELECT id, head_seq, source_hash FROM executions WHERE ended_at < ? AND NOT pinned ORDER BY ended_at LIMIT ?",
-        (tx.now - age_us, MAX_EXECUTIONS),
+        (tx.now - age_us, SWEPT_EXECUTIONS),
     ).fetchall()
     gone: list[Any] = []
     events = 0
     for row in candidates:
         events += row[1]
-        if gone and events > MAX_EVENTS:
+        if gone and events > SWEPT_EVENTS:
             break
         gone.append(row)
-    for table in _OF_EXECUTIONS:
+    for table in OF_EXECUTIONS:
         tx.db.executemany(f"DELETE FROM {table} WHERE execution = ?", [(row[0],) for row in gone])
     tx.db.executemany("DELETE FROM executions WHERE id = ?", [(row[0],) for row in gone])
     tx.db.executemany(
@@ -75,7 +70,7 @@ def _empty_logs(tx: Transaction, age_us: int) -> int:
     """The rows and their seqs stay: a journal has no gaps (I1)."""
     found = tx.db.execute(
         "SELECT id FROM executions WHERE ended_at < ? AND logs_emptied = 0 AND NOT pinned ORDER BY ended_at LIMIT ?",
-        (tx.now - age_us, MAX_EXECUTIONS),
+        (tx.now - age_us, SWEPT_EXECUTIONS),
     ).fetchall()
     tx.db.executemany("UPDATE transitions SET payload = '{}' WHERE execution = ? AND type = 'execution.log'", found)
     tx.db.executemany("UPDATE executions SET logs_emptied = 1 WHERE id = ?", found)
@@ -86,7 +81,7 @@ def _remove_blobs(tx: Transaction, age_us: int) -> int:
     found = tx.db.execute(
         "SELECT hash FROM blobs b WHERE created_at < ?"
         " AND NOT EXISTS (SELECT 1 FROM blob_refs r WHERE r.hash = b.hash) LIMIT ?",
-        (tx.now - age_us, MAX_BLOBS),
+        (tx.now - age_us, SWEPT_BLOBS),
     ).fetchall()
     tx.db.executemany("DELETE FROM blob_chunks WHERE hash = ?", found)
     tx.db.executemany("DELETE FROM blobs WHERE hash = ?", found)
