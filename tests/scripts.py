@@ -1,7 +1,9 @@
 """Export diagrams as Python scripts, and run these as their users do."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from house import House
@@ -24,8 +26,13 @@ async def script_of(home: House, text: str, path: str = "") -> str:
     return response.text
 
 
-def run_script(base: Path, text: str, *options: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    """In `base` with mock models, where our own packages are not."""
+def run_script(
+    base: Path, text: str, *options: str, stdin: str = "", services: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """In `base` with mock models, or with those that the variables `services` lead to."""
     (base / "script.py").write_text(text)
-    command = [sys.executable, "-W", "error", "script.py", "--mock", *options]
-    return subprocess.run(command, cwd=base, input=stdin, capture_output=True, text=True, timeout=60)
+    mock = ["--mock"] if services is None else []
+    return subprocess.run(
+        [sys.executable, "-W", "error", "script.py", *mock, *options],
+        cwd=base, input=stdin, capture_output=True, text=True, timeout=60, env={**os.environ, **(services or {})},
+    )  # fmt: skip

@@ -6,26 +6,20 @@ need of the runtime (`runtime/`, picked by shaking.py).
 
 import ast
 import builtins
-import graphlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dipeo_executor import words
 from dipeo_executor.export.literals import call, literal
 from dipeo_executor.export.nodes import CannotExport, Writer, name_of, person_text
+from dipeo_executor.export.order import order_of
+from dipeo_executor.export.services import SERVICES, check_service
 from dipeo_executor.export.shaking import definitions, needed
 from dipeo_executor.export.writers import custom_data_of, function_of
 from dipeo_executor.formats.diagnostics import Diagnostic
-from dipeo_executor.program import Edge, Node, Person, Program
+from dipeo_executor.program import Node, Person, Program
 
-SERVICES = {  # function of runtime/models.py, package
-    "openai": ("ask_openai", "openai"),
-    "openai-compatible": ("ask_openai", "openai"),
-    "gemini": ("ask_gemini", "openai"),
-    "ollama": ("ask_ollama", "openai"),
-    "anthropic": ("ask_anthropic", "anthropic"),
-}
 FILTERS = (
     *("snake_case", "pascal_case", "camel_case", "kebab_case", "pluralize", "singularize", "humanize"),
     *("escape_js", "strip_inline_comments"),
@@ -100,13 +94,15 @@ def _diagram(script: _Script, program: Program, name: str, where: str, *, outerm
         script.parts.append(RULE.format(program.name or name).ljust(118, "-"))
     for node in program.nodes:
         try:
-            _check_service(node, program)
+            _check_person(node, program)
             script.parts.append(function_of(writer, node))
         except CannotExport as error:
             script.problems.append(_problem(node, where, str(error)))
     if not outermost and not any(node.type == "start" for node in program.nodes):
         script.problems.append(_problem(program.nodes[0], where, "a diagram inside another needs a start node"))
-    script.parts.append(_order(script, program, names, name, outermost=outermost))
+    ordered = order_of(program, names, name, outermost=outermost)
+    script.parts.append(ordered.text)
+    script.uses |= ordered.uses
     script.uses |= writer.uses
     script.packages |= writer.packages
     script.filters |= writer.filters
@@ -133,95 +129,10 @@ def _persons(script: _Script, program: Program) -> dict[str, str]:
     return named
 
 
-def _check_service(node: Node, program: Program) -> None:
+def _check_person(node: Node, program: Program) -> None:
     person = program.persons.get(getattr(node.props, "person", ""))
-    if person is not None and person.service != "mock" and person.service not in SERVICES:
-        raise CannotExport(
-            f'person "{person.label}" is of the service {person.service}; there are {", ".join(SERVICES)}'
-        )
-
-
-# --- the order of the nodes -------------------------------------------------------------------------------------------
-
-
-def _order(script: _Script, program: Program, names: dict[str, str], name: str, *, outermost: bool) -> str:
-    chain = straight(program)
-    kind = "Flow" if needs_rounds(program) else "Dag"
-    script.uses |= {"perform", "Step", "Run"} if chain else {kind, "Step", "Arrow", "Run"}
-    if chain:
-        return _chain(script, chain, names, name, outermost=outermost)
-    steps = [f"{_step(node, names)}," for node in program.nodes]
-    arrows = [f"{_arrow(edge, names)}," for edge in program.edges]
-    script.uses |= set() if outermost else {"body"}
-    result = "flow.result()" if outermost else "body(flow)"
-    lines = [f"async def {name}(run: Run) -> Any:", f"    flow = {kind}(", "        run,", "        ["]
-    lines += [f"            {step}" for step in steps]
-    lines += ["        ],", "        ["]
-    lines += [f"            {arrow}" for arrow in arrows]
-    return "\n".join([*lines, "        ],", "    )", f"    return await {result}"])
-
-
-def needs_rounds(program: Program) -> bool:
-    """Whether a node may run more than once, or arrows compete: then only the whole rule of the engine will do."""
-    before: dict[str, set[str]] = {node.id: set() for node in program.nodes}
-    for edge in program.edges:
-        before[edge.target].add(edge.source)
-    try:
-        graphlib.TopologicalSorter(before).prepare()
-    except graphlib.CycleError:
-        return True
-    return any(edge.priority for edge in program.edges)
-
-
-def straight(program: Program) -> list[tuple[Node, str]]:
-    """(node, name of its input) from start to endpoint, when one simply follows the other; else []."""
-    following = {edge.source: edge for edge in program.edges}
-    first = [node for node in program.nodes if node.type == "start"]
-    plain = (
-        len(first) == 1
-        and len(following) == len(program.edges) == len(program.nodes) - 1
-        and len({edge.target for edge in program.edges}) == len(program.edges)
-        and all(node.type != "condition" and node.on_error == "fail" for node in program.nodes)
-        and all(edge.handle == "default" and edge.content_type != "conversation_state" for edge in program.edges)
-    )
-    chain = [(first[0], "")] if plain else []
-    by_id = {node.id: node for node in program.nodes}
-    while chain and chain[-1][0].id in following and len(chain) <= len(program.nodes):
-        edge = following[chain[-1][0].id]
-        chain.append((by_id[edge.target], edge.key))
-    return chain if len(chain) == len(program.nodes) and chain[-1][0].type == "endpoint" else []
-
-
-def _chain(
-    script: _Script, chain: Sequence[tuple[Node, str]], names: dict[str, str], name: str, *, outermost: bool
-) -> str:
-    lines = [f"async def {name}(run: Run) -> Any:"]
-    for node, key in chain:
-        inputs = f"{{{literal(key)}: output.value}}" if key else "dict(run.variables)"
-        step = call("Step", [names[node.id], literal(node.label), literal(node.type)])  # the rest is for flows
-        lines.append(f"    output = await perform(run, {step}, {inputs})")
-    script.uses |= set() if outermost else {"body_of"}
-    return "\n".join([*lines, f"    return {'output.value' if outermost else 'body_of(output.value)'}"])
-
-
-def _step(node: Node, names: dict[str, str]) -> str:
-    more = {"id": literal(node.id)}
-    if node.max_iteration is not None:
-        more["max_iteration"] = str(node.max_iteration)
-    if node.on_error != "fail":
-        more["on_error"] = literal(node.on_error)
-    return call("Step", [names[node.id], literal(node.label), literal(node.type)], more).replace("\n", "\n            ")
-
-
-def _arrow(edge: Edge, names: dict[str, str]) -> str:
-    more = {"key": literal(edge.key)} if edge.key != "default" else {}
-    if edge.handle != "default":
-        more["port"] = literal(edge.handle)
-    if edge.content_type == "conversation_state":
-        more["talk"] = "True"
-    if edge.priority:
-        more["priority"] = literal(edge.priority)
-    return call("Arrow", [names[edge.source], names[edge.target]], more).replace("\n", "\n            ")
+    if person is not None:
+        check_service(person)
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ SECTIONS: dict[str, str] = {
     "llm/mock.py": "Answers by rule, for --mock",
     "nodes/condition.py": "Reading a decision",
     "export/runtime/models.py": "Calls of models",
+    "llm/services/ollama.py": "Where Ollama is",
     "export/runtime/texts.py": "Names in texts",
     "templates.py": "The language of prompts",
     "export/runtime/choices.py": "Conditions",

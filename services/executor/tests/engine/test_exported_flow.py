@@ -11,12 +11,12 @@ from structured import structured_program
 from tangled import tangled_program
 
 from dipeo_executor.engine.state import Limits
+from dipeo_executor.export.order import needs_rounds
 from dipeo_executor.export.runtime import flow as scripts
 from dipeo_executor.export.runtime.arrows import Outcome
 from dipeo_executor.export.runtime.dag import Dag
 from dipeo_executor.export.runtime.kinds import Inputs, Output
 from dipeo_executor.export.runtime.running import Run, Step, Stopped
-from dipeo_executor.export.script import needs_rounds
 from dipeo_executor.program import Node, Program
 
 SEEDS = st.integers(min_value=0, max_value=2**32)

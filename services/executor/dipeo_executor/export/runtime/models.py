@@ -9,9 +9,11 @@ from dipeo_executor.export.runtime.kinds import Person
 from dipeo_executor.export.runtime.running import NodeError, Run
 from dipeo_executor.llm.mock import _LISTED, _STATUS, by_rule, smallest
 from dipeo_executor.llm.selector import SCHEMA
+from dipeo_executor.llm.services.ollama import address_of
 
 Turns = list[dict[str, str]]
-SERVICES: dict[str, Callable[[Person, Turns, dict[str, Any] | None], Awaitable[str]]] = {}  # export/script.py fills it
+Ask = Callable[[Person, Turns, dict[str, Any] | None], Awaitable[str]]  # with a schema, a JSON object
+SERVICES: dict[str, Ask] = {}  # export/script.py fills it
 
 
 async def complete(run: Run, person: Person, turns: Turns) -> str:
@@ -56,17 +58,32 @@ def key_of(name: str) -> str:
 
 
 async def ask_openai(person: Person, turns: Turns, schema: dict[str, Any] | None) -> str:
-    return await chat(person, turns, schema, person.base_url or None, key_of("OPENAI_API_KEY"))
+    return await chat(person, turns, schema, None, key_of("OPENAI_API_KEY"))
 
 
 async def ask_gemini(person: Person, turns: Turns, schema: dict[str, Any] | None) -> str:
-    address = person.base_url or "https://generativelanguage.googleapis.com/v1beta/openai/"
-    return await chat(person, turns, schema, address, key_of("GEMINI_API_KEY"))
+    address = "https://generativelanguage.googleapis.com/v1beta/openai/"
+    key = os.environ.get("GOOGLE_API_KEY") or key_of("GEMINI_API_KEY")
+    return await chat(person, turns, schema, address, key)
 
 
 async def ask_ollama(person: Person, turns: Turns, schema: dict[str, Any] | None) -> str:
-    address = person.base_url or os.environ.get("OLLAMA_BASE_URL", "http://localhost:11434") + "/v1"
-    return await chat(person, turns, schema, address, "ollama")
+    host = person.base_url or os.environ.get("OLLAMA_HOST") or "127.0.0.1:11434"
+    return await chat(person, turns, schema, f"{address_of(host)}/v1", os.environ.get("OLLAMA_API_KEY", "ollama"))
+
+
+def compatible(address: str, needs_key: bool = True) -> Ask:
+    """A service with an address and a key of its own: NAME_BASE_URL and NAME_API_KEY."""
+
+    async def ask(person: Person, turns: Turns, schema: dict[str, Any] | None) -> str:
+        prefix = person.service.upper().replace("-", "_")
+        known = person.base_url or os.environ.get(f"{prefix}_BASE_URL") or address
+        if not known:
+            raise NodeError(f"set {prefix}_BASE_URL to the address of the service")
+        key = key_of(f"{prefix}_API_KEY") if needs_key else os.environ.get(f"{prefix}_API_KEY", "none")
+        return await chat(person, turns, schema, known, key)
+
+    return ask
 
 
 async def chat(person: Person, turns: Turns, schema: dict[str, Any] | None, address: str | None, key: str) -> str:
@@ -75,7 +92,7 @@ async def chat(person: Person, turns: Turns, schema: dict[str, Any] | None, addr
 
     shape: Any = {"json_schema": {"name": "answer", "schema": schema}, "type": "json_schema"} if schema else None
     more: dict[str, Any] = {"response_format": shape} if shape else {}
-    async with AsyncOpenAI(api_key=key, base_url=address) as client:
+    async with AsyncOpenAI(api_key=key, base_url=address, max_retries=4) as client:
         answer = await client.chat.completions.create(model=person.model, messages=turns, **more)  # type: ignore[arg-type]
     return answer.choices[0].message.content or ""
 
@@ -88,6 +105,6 @@ async def ask_anthropic(person: Person, turns: Turns, schema: dict[str, Any] | N
         system += f"\n\nAnswer with one JSON object only. It must fit: {json.dumps(schema)}"
     talk: Any = [turn for turn in turns if turn["role"] != "system"]
     more: dict[str, Any] = {"system": system} if system else {}
-    async with AsyncAnthropic(api_key=key_of("ANTHROPIC_API_KEY"), base_url=person.base_url or None) as client:
+    async with AsyncAnthropic(api_key=key_of("ANTHROPIC_API_KEY"), max_retries=4) as client:
         answer = await client.messages.create(model=person.model, max_tokens=4096, messages=talk, **more)
     return "".join(block.text for block in answer.content if block.type == "text")
