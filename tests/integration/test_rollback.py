@@ -23,8 +23,6 @@ UPDATE executions SET head_seq = head_seq + 1;
 UNDERSTAND = """
 UPDATE transitions SET type = 'execution.log', payload = '{"message": "x"}' WHERE type = 'node.foretold';
 """
-    "UPDATE transitions SET type = 'execution.log', payload = '{\"message\": \"x\"}' WHERE type = 'node.foretold';"
-)
 
 
 def edited(house: Cluster, script: str) -> None:
