@@ -62,6 +62,17 @@ async def test_case_26_what_ended_long_ago_goes_with_all_that_is_its_own(store: 
         assert set(left.values()) == {0}, left
 
 
+async def test_case_30_an_executor_whose_clock_is_wrong_loses_nothing_to_the_sweeper(store: Store):
+    async with store.session() as session:
+        work = await store.running(session)
+        end = event("execution_completed")
+        end.at.FromSeconds(0)  # 1970: a machine without a battery
+        assert not (await store.append(work, end)).reason
+        assert (await _retain(store))[:2] == (0, 0)
+        await store.move_clock(31 * DAY_S)
+        assert (await _retain(store))[0] == 1
+
+
 async def test_case_26_pinned_and_live_ones_stay_and_so_does_what_they_share(store: Store):
     async with store.session() as session:
         pinned = await _ended(store, session, source=b"shared")

@@ -10,9 +10,11 @@ from dipeo_store import errors
 from dipeo_store.backends import postgres_reads as reads
 from dipeo_store.backends.postgres_content import Access
 from dipeo_store.backends.postgres_writes import Transaction
-from dipeo_store.backends.rows import LATE, OF_EXECUTIONS, SWEPT_BLOBS, SWEPT_EVENTS, SWEPT_EXECUTIONS
+from dipeo_store.backends.rows import LATE, OF_EXECUTIONS, OLD, SWEPT_BLOBS, SWEPT_EVENTS, SWEPT_EXECUTIONS
 from dipeo_store.model import Execution, Signal
 from dipeo_store.payload import dump
+
+_OLD = OLD.format(before="now_us() - $1::bigint")
 
 
 class PostgresRetention:
@@ -44,9 +46,9 @@ async def _pin(tx: Transaction, execution_id: str, pinned: bool) -> Execution:
 
 async def _remove_ended(tx: Transaction, age_us: int) -> int:
     rows = await tx.db.fetch(
-        """
+        f"""
         WITH old AS MATERIALIZED (
-          SELECT id, head_seq, source_hash FROM executions WHERE ended_at < now_us() - $1::bigint AND NOT pinned
+          SELECT id, head_seq, source_hash FROM executions WHERE {_OLD} AND NOT pinned
           ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)
         SELECT id, source_hash FROM (
           SELECT id, source_hash, sum(head_seq) OVER (ORDER BY id) AS events, row_number() OVER (ORDER BY id) AS number
@@ -79,7 +81,7 @@ async def _remove_sources(tx: Transaction, hashes: list[str]) -> None:
 async def _empty_logs(tx: Transaction, age_us: int) -> int:
     """The rows and their seqs stay: a journal has no gaps (I1)."""
     rows = await tx.db.fetch(
-        "SELECT id FROM executions WHERE ended_at < now_us() - $1::bigint AND NOT logs_emptied AND NOT pinned"
+        f"SELECT id FROM executions WHERE {_OLD} AND NOT logs_emptied AND NOT pinned"
         " ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED",
         age_us,
         SWEPT_EXECUTIONS,

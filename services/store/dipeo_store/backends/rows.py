@@ -55,6 +55,9 @@ COMMIT_US = 2_000_000  # between the time a transaction writes and its end
 PAGE_BYTES = 1024 * 1024  # of a journal
 PROJECTED = ("message.", "interaction.")  # events whose rows have their texts
 
+# When it ended, only the executor's clock knows; that it was created before, is the database's own.
+OLD = "ended_at < {before} AND created_at < {before}"
+
 # what one transaction of the sweeper takes, a bearable piece
 SWEPT_EXECUTIONS = 500
 SWEPT_EVENTS = 20_000

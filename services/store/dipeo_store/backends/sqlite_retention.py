@@ -6,7 +6,7 @@ from typing import Any
 from dipeo_kit import ids
 from dipeo_store import errors
 from dipeo_store.backends import sqlite_reads as reads
-from dipeo_store.backends.rows import LATE, OF_EXECUTIONS, SWEPT_BLOBS, SWEPT_EVENTS, SWEPT_EXECUTIONS
+from dipeo_store.backends.rows import LATE, OF_EXECUTIONS, OLD, SWEPT_BLOBS, SWEPT_EVENTS, SWEPT_EXECUTIONS
 from dipeo_store.backends.sqlite_content import Access
 from dipeo_store.backends.sqlite_writes import Transaction
 from dipeo_store.model import Execution, Signal
@@ -44,7 +44,8 @@ def _pin(tx: Transaction, execution_id: str, pinned: bool) -> Execution:
 
 def _remove_ended(tx: Transaction, age_us: int) -> int:
     candidates = tx.db.execute(
-        "SELECT id, head_seq, source_hash FROM executions WHERE ended_at < ? AND NOT pinned ORDER BY ended_at LIMIT ?",
+        f"SELECT id, head_seq, source_hash FROM executions WHERE {OLD.format(before='?1')} AND NOT pinned"
+        " ORDER BY ended_at LIMIT ?2",
         (tx.now - age_us, SWEPT_EXECUTIONS),
     ).fetchall()
     gone: list[Any] = []
@@ -69,7 +70,8 @@ def _remove_ended(tx: Transaction, age_us: int) -> int:
 def _empty_logs(tx: Transaction, age_us: int) -> int:
     """The rows and their seqs stay: a journal has no gaps (I1)."""
     found = tx.db.execute(
-        "SELECT id FROM executions WHERE ended_at < ? AND logs_emptied = 0 AND NOT pinned ORDER BY ended_at LIMIT ?",
+        f"SELECT id FROM executions WHERE {OLD.format(before='?1')} AND logs_emptied = 0 AND NOT pinned"
+        " ORDER BY ended_at LIMIT ?2",
         (tx.now - age_us, SWEPT_EXECUTIONS),
     ).fetchall()
     tx.db.executemany("UPDATE transitions SET payload = '{}' WHERE execution = ? AND type = 'execution.log'", found)
