@@ -13,6 +13,7 @@ from dipeo_kit.errors import BadInput, Forbidden, Unavailable
 from dipeo_protos.store.v1 import content_pb2, store_pb2, store_pb2_grpc
 from dipeo_store import blobs, catalog, content_wire, overview, retention, secrets, uploads, wire
 from dipeo_store.backends import Backend
+from dipeo_store.errors import UnknownExecution
 
 Context = aio.ServicerContext[Any, Any]
 log = logs.get(__name__)
@@ -47,6 +48,9 @@ class ContentService(store_pb2_grpc.StoreServiceServicer):
         first = True
         while True:
             found, seen_us = await self._backend.overview(request.diagram_id, seen_us=seen_us)
+            for execution_id in view.vanished(found):
+                with suppress(UnknownExecution):  # removed
+                    found.append(await self._backend.execution(execution_id))
             changed = view.changed(found)
             if changed or first:  # the first answer says also that there is nothing
                 yield store_pb2.WatchExecutionsResponse(executions=map(wire.summary_to_pb, changed))

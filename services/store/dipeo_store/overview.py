@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from dipeo_store.model import Execution
+from dipeo_store.model import TERMINAL, Execution
 
+MAX_VANISHED = 100
 Mark = tuple[int, str, bool, bool]
 
 
@@ -22,6 +23,14 @@ class View:
         for each in news:
             self._sent[each.execution_id] = _mark(each)
         return news
+
+    def vanished(self, found: Sequence[Execution]) -> list[str]:
+        """Ids of those that ran when last sent and are not among `found`: an executor whose clock is behind says they
+        ended long ago. A bearable number of them.
+        """
+        known = {each.execution_id for each in found}
+        gone = [id_ for id_, mark in self._sent.items() if id_ not in known and mark[1] not in TERMINAL]
+        return gone[:MAX_VANISHED]
 
     def _concerns(self, execution: Execution) -> bool:
         return not self._statuses or execution.status in self._statuses or execution.execution_id in self._sent

@@ -45,6 +45,21 @@ async def test_first_what_runs_then_what_changes(store: Store):
         }
 
 
+async def test_case_30_an_end_is_seen_though_the_executor_has_it_long_ago(store: Store):
+    async with store.session() as session:
+        work = await store.running(session)
+        stream = _watch(store)
+        await _next(stream)
+        end = event("execution_completed")
+        end.at.seconds -= 3600
+        await store.append(work, end)
+        (seen,) = await _next(stream)
+        assert (seen.execution_id, seen.status) == (work.execution_id, COMPLETED)
+        other = (await store.create()).execution
+        (seen,) = await _next(stream)  # and once
+        assert seen.execution_id == other.execution_id
+
+
 async def test_many_changes_within_a_second_are_one(store: Store):
     async with store.session() as session:
         work = await store.running(session)
