@@ -202,13 +202,19 @@ def _person(person: DiagramPerson, path: str, files: SourceFiles, report: Report
             "T7", f'person "{person.label}": there is no service "{person.service}"; there are {", ".join(SERVICES)}',
             (*person.at, "service"), label=person.label, field="service", suggestion=did_you_mean(service, SERVICES),
         )  # fmt: skip
+    model = person.model or DEFAULT_MODELS.get(service, "")
+    if service in MODEL_SERVICES and not model:
+        report.add(
+            "T20", f'person "{person.label}" names no model, so {service} cannot be asked', person.at,
+            label=person.label, field="model", suggestion=f"give it a model of {service}",
+        )  # fmt: skip
     if person.prompt_file:
         person = _with_system_prompt(person, path, files, report)
     return Person(
         id=person.id,
         label=person.label,
         service=service,
-        model=person.model or DEFAULT_MODELS.get(service, ""),
+        model=model,
         api_key_id=person.api_key_id,
         system_prompt=person.system_prompt,
         base_url=person.base_url,

@@ -85,6 +85,7 @@ CASES = {
         "type: person_job, person: Ann, default_prompt: hi, tools: image",
         persons="persons:\n  Ann: {service: anthropic}\n",
     ),
+    "T20": wired("{from: go, to: end}") + "persons: {Ann: {service: claude}}\n",
     "E1": native(NODES, [GOOD | {"data": {"contentType": "Object"}}]),
     "E3": native(NODES, [GOOD, GOOD]),
     "O1": wired("{from: a, to: end}", nodes="- {label: a, type: db, file: x}\n"),

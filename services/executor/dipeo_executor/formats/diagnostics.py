@@ -64,6 +64,11 @@ CODES: dict[str, tuple[str, Severity, str]] = {
     "T17": ("NODE_TRANSFORMATION", "warning", "A start node has custom_data that its trigger_mode does not use."),
     "T18": ("NODE_TRANSFORMATION", "warning", "A node lacks a property without which running it fails."),
     "T19": ("NODE_TRANSFORMATION", "error", "A person is given a tool that its service does not have."),
+    "T20": (
+        "NODE_TRANSFORMATION",
+        "warning",
+        "A person names no model, and its service has no default: only the mock can answer.",
+    ),
     "E1": ("EDGE_BUILDING", "error", "The content type of an arrow is unknown."),
     "E3": ("EDGE_BUILDING", "error", "Two arrows have the same id."),
     "O1": ("OPTIMIZATION", "warning", "A node cannot be reached from any start node."),

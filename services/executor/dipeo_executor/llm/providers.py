@@ -164,6 +164,8 @@ class Providers:
 
     async def _access(self, person: Person, service: Service) -> Access:
         """Raises KeyMissing, RequestRefused."""
+        if not person.model:
+            raise RequestRefused(f"person {person.label} names no model; give one of service {service.name}")
         if person.base_url and not service.takes_base_url:
             raise RequestRefused(
                 f"person {person.label} has service {service.name} and a base_url; "
@@ -186,13 +188,11 @@ class Providers:
             variable = service.key_variables[0]
             raise KeyMissing(
                 f"there is no key for {service.name} (model {person.model}): add one with `dipeo keys add`, "
-                f"or set the environment variable {variable}"
+                f"or set {variable} in the environment before the executor starts (`dipeo down` stops a local one)"
             )
         return Access(base_url, key)
 
     async def _model(self, person: Person, service: Service, access: Access, *, plain: bool) -> "Model":
-        if not person.model:
-            raise RequestRefused(f"person {person.label} names no model; give one of service {service.name}")
         known = (service.name, access, person.model, plain)
         making = self._models.get(known)
         if making is None:
