@@ -31,11 +31,8 @@ REFUSED = {
     "integrated-api-unknown": "type integrated_api",
     "diff-patch": "type diff_patch",
     "person-no-prompt": "it has no prompt",
-    "person-tools-list": "tools of a model",
-    "person-tools-string": "tools of a model",
     "codegen_generate_strawberry.light.yaml": "type ir_builder",
     "codegen_parse_typescript_batch_direct.light.yaml": "type typescript_ast",
-    "image_example.readable.yaml": "tools of a model",
 }
 WITH_KEYS = {"person-missing-key"}  # without --mock, where a key is missing
 RUN_CASES = [name for name, it in CASES.items() if not it.refused and name not in WITH_KEYS]

@@ -167,7 +167,7 @@ async def test_a_failing_node_is_named(home: House) -> None:
 
 REFUSED = {
     "{label: X, type: hook, hook_type: shell, command: ls}": "nodes of type hook",
-    "{label: X, type: person_job, person: Ann, default_prompt: hi, tools: websearch}": "tools",
+    "{label: X, type: person_job, person: Gem, default_prompt: hi, tools: websearch}": "tool web_search of gemini",
     "{label: X, type: code_job, language: typescript, code: return 1}": "TypeScript",
     "{label: X, type: api_job, url: http://x, auth_type: bearer, auth_config: {token: abc}}": "secret",
 }
@@ -178,7 +178,7 @@ async def test_what_a_script_cannot_do_is_an_error_that_names_the_node(home: Hou
     text = light(
         f"- {{label: Start, type: start}}\n- {node}\n- {{label: Done, type: endpoint}}",
         "- {from: Start, to: X}\n- {from: X, to: Done}",
-        "Ann: {service: openai, model: m}",
+        "Gem: {service: gemini, model: m}",
     )
     response = await export_of(home, text)
     problems = [it for it in response.diagnostics if it.code == "X1"]

@@ -68,6 +68,39 @@ def check_openai(body: dict[str, Any]) -> None:
     assert body["response_format"]["json_schema"]["schema"]["required"] == ["n"]
 
 
+async def test_tools_of_a_service_are_asked_for_and_images_kept(home: House) -> None:
+    image = {"id": "i", "type": "image_generation_call", "status": "completed", "result": "aGVsbG8="}
+
+    def answer(seen: wire.Seen) -> wire.Answer:
+        return wire.anthropic("found") if seen.path.endswith("/messages") else wire.responses("drawn", before=[image])
+
+    text = light(
+        """
+        - {label: Start, type: start}
+        - label: Draw
+          type: person_job
+          person: Ann
+          default_prompt: draw it
+          tools: [image, {type: web_search, config: {search_context_size: low}}]
+        - {label: Search, type: person_job, person: Bob, default_prompt: "find {{it}}", tools: websearch}
+        - {label: Done, type: endpoint}
+        """,
+        "- {from: Start, to: Draw}\n- {from: Draw, to: Search, label: it}\n- {from: Search, to: Done}",
+        "Ann: {service: openai, model: m, system_prompt: Be brief.}\nBob: {service: anthropic, model: n}",
+    )
+    async with wire.serving(answer) as server:
+        keys = {"OPENAI_API_KEY": "o", "ANTHROPIC_API_KEY": "a"}
+        services = {"OPENAI_BASE_URL": f"{server.url}/v1", "ANTHROPIC_BASE_URL": server.url, **keys}
+        done = await asyncio.to_thread(run_script, home.base, await script_of(home, text), services=services)
+    assert (done.returncode, done.stdout) == (0, "found\n"), done.stderr
+    draw, search = server.bodies
+    assert draw["tools"] == [{"type": "image_generation"}, {"type": "web_search", "search_context_size": "low"}]
+    assert draw["input"][-1] == {"role": "user", "content": "draw it"}
+    assert search["tools"][0]["name"] == "web_search"
+    assert search["messages"][-1] == {"role": "user", "content": "find drawn"}
+    assert [path.read_bytes() for path in (home.base / "files/results/images").iterdir()] == [b"hello"]
+
+
 async def test_a_key_that_is_not_set_is_named(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
     for service in SERVICES:
         monkeypatch.delenv(f"{service.upper().replace('-', '_')}_API_KEY", raising=False)

@@ -4,7 +4,8 @@ from typing import Any
 
 from dipeo_executor.export.literals import call, literal
 from dipeo_executor.export.nodes import CannotExport, Writer
-from dipeo_executor.llm import formats, memory
+from dipeo_executor.llm import formats, memory, services
+from dipeo_executor.nodes.base import ModelTool
 from dipeo_executor.program import Node
 
 RULES = {  # memory word -> function of runtime/recalling.py
@@ -16,11 +17,14 @@ RULES = {  # memory word -> function of runtime/recalling.py
     "GOLDFISH": "nothing",
 }
 
+TOOLS: dict[str, dict[str, dict[str, str]]] = {
+    "openai": {"web_search": {"type": "web_search"}, "image_generation": {"type": "image_generation"}},
+    "anthropic": {"web_search": {"type": "web_search_20250305", "name": "web_search"}},
+}
+
 
 def person_job(writer: Writer, node: Node) -> list[str]:
     props = node.props
-    if any(tool.enabled for tool in props.tools):
-        raise CannotExport("tools of a model are not carried over")
     lines = [*_prompt(writer, props), *_question(writer, props)]
     if not props.batch:
         return lines
@@ -48,13 +52,28 @@ def _question(writer: Writer, props: Any) -> list[str]:
     more = {"recall": recall} if recall else {}
     person = writer.person(props.person)
     schema = formats.schema_of(props.resolved_text_format or props.text_format)
-    if schema:
+    tools = [tool.for_model for tool in props.tools if tool.enabled]
+    service = writer.program.persons[props.person].service
+    if tools and schema:
+        raise CannotExport("tools of a model and text_format together are not carried over")
+    if tools and service != "mock":
+        writer.uses |= {"ask_with_tools", f"{service}_with_tools"}
+        listed = literal([_tool(service, tool) for tool in tools])
+        asked = call("ask_with_tools", ["run", person, f"{service}_with_tools", listed, "prompt", "inputs"], more)
+    elif schema:
         writer.uses.add("ask_for")
         asked = call("ask_for", ["run", person, literal(schema), "prompt", "inputs"], more)
     else:
         writer.uses.add("ask")
         asked = call("ask", ["run", person, "prompt", "inputs"], more)
     return f"return await {asked}".splitlines()
+
+
+def _tool(service: str, tool: ModelTool) -> dict[str, Any]:
+    """As the service's own API has it."""
+    if tool.type not in services.SERVICES[service].tools or service not in TOOLS:
+        raise CannotExport(f"the tool {tool.type} of {service} is not carried over")
+    return {**TOOLS[service][tool.type], **tool.config}
 
 
 def _recall(writer: Writer, props: Any) -> str:

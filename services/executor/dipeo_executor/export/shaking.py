@@ -22,6 +22,7 @@ SECTIONS: dict[str, str] = {
     "export/runtime/talking.py": "Talking with persons",
     "export/runtime/recalling.py": "What persons remember",
     "export/runtime/objects.py": "Answers that are JSON objects",
+    "export/runtime/tools.py": "Answers with tools",
     "llm/selector.py": "Choosing what to remember",
     "llm/persons.py": "Persons",
     "nodes/person_batch.py": "Items of a batch",
