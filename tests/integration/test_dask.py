@@ -66,6 +66,36 @@ async def test_a_worker_that_is_killed_mid_batch_changes_nothing_in_the_result(h
     assert [done.output(f"J{n}") for n in range(WIDE)] == [n * n for n in range(WIDE)]
 
 
+async def test_the_items_of_a_batch_spread_over_the_workers_and_a_killed_one_changes_nothing(
+    home: House, cluster: DaskCluster
+):
+    item = """
+        - {label: s, type: start}
+        - label: c
+          type: code_job
+          code: |
+            import os, time
+            open(f"by{os.getppid()}", "a").write("x")
+            time.sleep(0.5)
+            result = default["default"] ** 2
+        - {label: e, type: endpoint}
+        """
+    (home.base / "item.light.yaml").write_text(light(item, "- {from: s, to: c}\n- {from: c, to: e}"))
+    batch = f"""
+        - {{label: S, type: start}}
+        - {{label: A, type: code_job, code: "result = list(range({WIDE}))"}}
+        - {{label: K, type: sub_diagram, diagram_name: item, batch: true, max_concurrent: {WIDE}}}
+        - {{label: E, type: endpoint}}
+        """
+    text = light(batch, "- {from: S, to: A}\n- {from: A, to: K, label: items}\n- {from: K, to: E}")
+    submitted = await home.submit(text)
+    await asyncio.to_thread(wait_for, lambda: len(list(home.base.glob("by*"))) == 2, "both workers to have an item")
+    cluster.workers[1].kill()
+    done = await home.follow(submitted.execution_id)
+    assert done.status == "completed", done.execution.error
+    assert [one["output"]["default"] for one in done.result] == [n * n for n in range(WIDE)]
+
+
 async def test_an_abort_kills_the_code_that_runs_on_the_cluster(home: House):
     code = "import os, time; open('pids', 'a').write(str(os.getpid()) + ' '); time.sleep(600)"
     submitted = await home.submit(fan_out(code))

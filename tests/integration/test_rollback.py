@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+import pytest
 from cluster import Cluster, cluster
 from command import wait_for
 
@@ -37,6 +38,7 @@ def edited(house: Cluster, script: str) -> None:
     executor.start()
 
 
+@pytest.mark.nightly
 def test_a_run_whose_journal_a_later_release_wrote_waits_and_is_not_failed(tmp_path: Path):
     with cluster(tmp_path, executors=1) as house:
         house.project.write("ask.light.yaml", DIAGRAM)
