@@ -3,8 +3,12 @@
     .venv/bin/python benchmarks/store.py [--rounds 5] [--executions 1000000] [--only sqlite|postgres]
 
 Events per second: 1, 10 and 100 executions append the completion of a node and the start of the next, each after the
-last is durable, over one gRPC stream with one coalesced batch in flight, as an executor does. The limit: the same rows
-of journal and projections, as many events per commit, the same statements, same sync mode, no gRPC, no rules.
+last is durable, over one gRPC stream with one coalesced batch in flight, as an executor does. The store is a process of
+its own; this one sends requests that were made before the clock started, and both have the same two cores.
+
+The limit: the same rows of journal and projections, as large, into the same tables with their indexes and constraints,
+as many events per commit, by the store's own statements with the same sync mode; no gRPC, no rules, nothing read, rows
+made before the clock starts. Checkpoints of SQLite count on both sides: here in the commit that is due, there beside.
 """
 
 import argparse

@@ -52,6 +52,9 @@ def span(
 
     Of what is raised it keeps the class only: messages and stacks repeat what services said, prompts and keys among it.
     """
+    if not parent and not _traced():
+        yield trace.INVALID_SPAN
+        return
     carrier = {"traceparent": parent} if parent else {}
     with _tracer.start_as_current_span(
         name,
@@ -67,6 +70,15 @@ def span(
             it.set_attribute(semconv.ERROR_TYPE, type(error).__name__)
             it.set_status(StatusCode.ERROR)
             raise
+
+
+def _traced() -> bool:
+    """Whether a span would be seen: an SDK is installed, or the trace of a caller passes through.
+
+    Asked first, because a span that nobody sees costs as much as a condition node (20 µs).
+    """
+    installed = not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    return installed or trace.get_current_span().get_span_context().is_valid
 
 
 def past_span(name: str, attributes: Attributes, *, parent: str, started_ns: int) -> None:

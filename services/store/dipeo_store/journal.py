@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dipeo_store import errors
-from dipeo_store.model import TERMINAL, Append, Appended, Event, Published
+from dipeo_store.model import TERMINAL, Append, Appended, Event, Published, made
 
 # Values are at most 8 MiB each; one event may carry several: output, alternate, variables, meta.
 MAX_EVENT_BYTES = 33 * 1024 * 1024
@@ -107,7 +107,7 @@ def run_key(event: Event) -> RunKey | None:
         return RunKey(event.node_id, 0, 1)
     if event.type in _OF_A_RUN:
         body = event.body
-        return RunKey(body.get("node_id", ""), body.get("iteration", 0), body.get("attempt", 0))
+        return made(RunKey, (body.get("node_id", ""), body.get("iteration", 0), body.get("attempt", 0)))
     return None
 
 

@@ -29,7 +29,7 @@ from dipeo_store.changes import (
 )
 from dipeo_store.errors import IllegalTransition, Terminal
 from dipeo_store.journal import Head, RunFacts, RunKey, run_key
-from dipeo_store.model import TERMINAL, Event, Usage
+from dipeo_store.model import TERMINAL, Event, Usage, made
 from dipeo_store.payload import dump
 
 NOTHING_SPENT = Usage()
@@ -110,10 +110,10 @@ def _keep_blobs(draft: _Draft, event: Event) -> None:
 def _event_row(draft: _Draft, event: Event, fence: int) -> EventRow:
     body = event.body
     node_id, iteration, attempt = draft.key or (body.get("node_id"), body.get("iteration"), body.get("attempt"))
-    return EventRow(
+    return made(EventRow, (
         draft.head.execution, event.seq, event.event_id, event.type, node_id, iteration, attempt, fence, event.at,
         event.payload,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def _illegal(draft: _Draft, event: Event, why: str) -> IllegalTransition:
@@ -183,41 +183,32 @@ def _open_run(draft: _Draft, event: Event, key: RunKey, facts: RunFacts) -> None
     if key in draft.head.runs:
         raise _illegal(draft, event, f"this node run is already {draft.head.runs[key].status}")
     draft.head.runs[key] = facts
-    over = facts.status != "running"
-    draft.changes.opened.append(
-        RunOpened(
-            draft.head.execution,
-            *key,
-            facts.label,
-            facts.type,
-            facts.person_id,
-            facts.status,
-            event.seq,
-            event.seq if over else None,
-            event.at,
-            event.at if over else None,
-        )
-    )
+    end_seq, ended_at = (event.seq, event.at) if facts.status != "running" else (None, None)
+    draft.changes.opened.append(made(RunOpened, (
+        draft.head.execution, *key, facts.label, facts.type, facts.person_id, facts.status,
+        event.seq, end_seq, event.at, ended_at,
+    )))  # fmt: skip
 
 
 def _close_run(draft: _Draft, event: Event, key: RunKey, status: str) -> None:
     facts = draft.head.runs.get(key)
     if facts is None or facts.status != "running":
         raise _illegal(draft, event, f"that node run is {facts.status}" if facts else "that node run was never started")
-    draft.head.runs[key] = RunFacts(status, facts.label, facts.type, facts.person_id)
+    draft.head.runs[key] = made(RunFacts, (status, facts.label, facts.type, facts.person_id))
     usage = NOTHING_SPENT
     if given := event.body.get("usage"):
         usage = Usage(*(given.get(name, 0) for name in Usage._fields))
         draft.spent = draft.spent.plus(usage)
+    model = event.body.get("model", "")
     draft.changes.closed.append(
-        RunClosed(status, event.seq, event.at, *usage, event.body.get("model", ""), draft.head.execution, *key)
+        made(RunClosed, (status, event.seq, event.at, *usage, model, draft.head.execution, *key))
     )
 
 
 def _node_started(draft: _Draft, event: Event) -> None:
     _require_status(draft, event, RUNNING)
     body = event.body
-    facts = RunFacts("running", body.get("label", ""), body.get("type", ""), body.get("person_id", ""))
+    facts = made(RunFacts, ("running", body.get("label", ""), body.get("type", ""), body.get("person_id", "")))
     _open_run(draft, event, _key(draft, event), facts)
 
 

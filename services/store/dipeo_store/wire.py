@@ -28,6 +28,7 @@ from dipeo_store.model import (
     Signal,
     Usage,
     Work,
+    made,
 )
 
 PAGE_BYTES = 1024 * 1024  # a message carries about so much, and at least one item
@@ -65,7 +66,8 @@ def page_size(asked: int, *, default: int) -> int:
 def event_from_pb(pb: events_pb2.Event, *, seq: int = 0) -> Event:
     """`seq`: where its writer expects it. Raises InvalidEvent, NewerEvent."""
     field = pb.WhichOneof("body")
-    if skew.is_newer(pb) or (field and skew.is_newer(getattr(pb, field))):
+    message = getattr(pb, field) if field else pb
+    if skew.is_newer(pb) or skew.is_newer(message):
         raise NewerEvent(f'event "{pb.event_id}" is of a later release than this store; upgrade the store')
     if field is None:
         raise InvalidEvent(f'event "{pb.event_id}" has no body')
@@ -75,9 +77,10 @@ def event_from_pb(pb: events_pb2.Event, *, seq: int = 0) -> Event:
         event_id = b""
     if len(event_id) != 16:
         raise InvalidEvent(f'event id "{pb.event_id}": expected 32 hex digits')
-    body = payload.body_of(getattr(pb, field))
+    body = payload.body_of(message)
     kept, large = blobs.split(body) if pb.ByteSize() > blobs.INLINE_BYTES else (body, ())
-    return Event(event_id, payload.TYPE_OF_FIELD[field], micros(pb.at), body, payload.dump(kept), seq, large)
+    type_ = payload.TYPE_OF_FIELD[field]
+    return made(Event, (event_id, type_, micros(pb.at), body, payload.dump(kept), seq, large))
 
 
 def event_to_pb(event: Event) -> events_pb2.Event:

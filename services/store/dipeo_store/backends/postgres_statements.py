@@ -128,9 +128,9 @@ def _merged(changes: Changes) -> Changes:
     """One row per execution where a statement would see only one of several."""
     advanced: dict[int, Advanced] = {}
     for row in changes.advanced:
-        before = advanced.get(row.execution)
-        sums = {name: getattr(before, name) + getattr(row, name) for name in _COUNTERS} if before else {}
-        advanced[row.execution] = row._replace(**sums)
+        if before := advanced.get(row.execution):
+            row = row._replace(**{name: getattr(before, name) + getattr(row, name) for name in _COUNTERS})
+        advanced[row.execution] = row
     statuses: dict[int, StatusChanged] = {}
     for status in changes.statuses:
         first = statuses.get(status.execution)
