@@ -1,10 +1,12 @@
 """Services that know each other by certificates only: a run through all of them, and a stranger at the door."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from certificates import Authority
 from cluster import Service, cluster
-from command import wait_for
+from command import clean_environment, wait_for
 
 from dipeo_kit import healthcheck, identity
 
@@ -22,6 +24,25 @@ connections:
 def variables(authority: Authority) -> dict[str, str]:
     files = authority.ca, authority.cert, authority.key
     return dict(zip((identity.CA, identity.CERT, identity.KEY), map(str, files), strict=True))
+
+
+def test_every_service_refuses_to_start_with_half_of_what_it_needs(tmp_path: Path):
+    """At once, to save time."""
+    environment = clean_environment() | {"DIPEO_BASE_DIR": str(tmp_path), identity.CA: "/nowhere/ca.crt"}
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"dipeo_{name}.main"],
+            env=environment,
+            cwd=tmp_path,
+            text=True,
+            stderr=subprocess.PIPE,
+        )
+        for name in ("store", "executor", "gateway", "mcp")
+    ]
+    for process in starting:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert f": {identity.CERT} and {identity.KEY} must be set too" in said and "Traceback" not in said
 
 
 def test_a_run_goes_through_services_that_show_each_other_certificates_and_strangers_are_told(tmp_path: Path):

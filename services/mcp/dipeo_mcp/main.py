@@ -148,8 +148,8 @@ def load() -> Settings:
 def main() -> None:
     given = load()
     logs.configure(given.log_level, service="mcp")
-    given.identify()
     try:
+        given.identify()
         with telemetry.exporting("dipeo-mcp"):
             asyncio.run(stdio(given) if "--stdio" in sys.argv[1:] else _serve_until_stopped(given))
     except SettingsRefused as error:
