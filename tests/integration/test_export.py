@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
+from asyncio.subprocess import PIPE
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -184,3 +186,33 @@ async def test_what_a_script_cannot_do_is_an_error_that_names_the_node(home: Hou
     problems = [it for it in response.diagnostics if it.code == "X1"]
     assert response.text == "" and len(problems) == 1
     assert REFUSED[node] in problems[0].message and 'node "X"' in problems[0].message
+
+
+async def test_a_question_nobody_answers_in_time_does_not_hold_the_script_nor_eat_the_next_answer(home: House) -> None:
+    text = light(
+        """
+        - {label: Start, type: start}
+        - {label: First, type: user_response, prompt: "first?", timeout: 1}
+        - {label: Second, type: user_response, prompt: "second?", timeout: 30}
+        - {label: Third, type: user_response, prompt: "third?", timeout: 1}
+        - {label: Done, type: endpoint}
+        """,
+        """
+        - {from: Start, to: First}
+        - {from: First, to: Second, label: first}
+        - {from: Second, to: Third, label: second}
+        - {from: First, to: Done, label: first}
+        - {from: Second, to: Done, label: second}
+        - {from: Third, to: Done, label: third}
+        """,
+    )
+    (home.base / "script.py").write_text(await script_of(home, text))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "script.py", cwd=home.base, stdin=PIPE, stdout=PIPE, stderr=PIPE
+    )
+    assert process.stdin and process.stdout and process.stderr
+    await process.stderr.readuntil(b"second? ")
+    process.stdin.write(b"Ada\n")
+    printed, said = await asyncio.wait_for(process.stdout.read(), 20), await process.stderr.read()
+    assert await process.wait() == 0, said
+    assert json.loads(printed) == {"first": "", "second": "Ada", "third": ""}

@@ -32,6 +32,17 @@ def _text(value: str) -> str:
     return "(\n" + "\n".join(f"    {part}" for part in parts) + "\n)"
 
 
+def block(text: str) -> str:
+    """A text of several lines as it stands, between triple quotes; "" where that cannot be. Not to be indented."""
+    if "\n" not in text or not all(line.replace("\t", "").isprintable() for line in text.split("\n")):
+        return ""
+    raw = "\\" in text
+    for quotes in ('"""', "'''"):
+        if quotes not in text and not text.endswith((quotes[0], "\\")):
+            return f"r{quotes}{text}{quotes}" if raw else f"{quotes}\\\n{text}{quotes}"
+    return ""
+
+
 def call(name: str, arguments: Sequence[str], more: Mapping[str, str] | None = None) -> str:
     return _wrapped(f"{name}(", [*arguments, *(f"{key}={value}" for key, value in (more or {}).items())], ")")
 

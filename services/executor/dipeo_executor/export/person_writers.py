@@ -42,9 +42,9 @@ def _prompt(writer: Writer, props: Any) -> list[str]:
     if not first and not default:
         raise CannotExport("it has no prompt")
     if not first or not default:
-        return f"prompt = {writer.filled(first or default)}".splitlines()
-    lines = ["if run.count == 1:", *_inside(f"prompt = {writer.filled(first)}")]
-    return [*lines, "else:", *_inside(f"prompt = {writer.filled(default)}")]
+        return f"prompt = {writer.filled(first or default, 'prompt')}".splitlines()
+    lines = ["if run.count == 1:", *_inside(f"prompt = {writer.filled(first, 'first_prompt')}")]
+    return [*lines, "else:", *_inside(f"prompt = {writer.filled(default, 'prompt')}")]
 
 
 def _question(writer: Writer, props: Any) -> list[str]:

@@ -89,7 +89,7 @@ def _diagram(script: _Script, program: Program, name: str, where: str, *, outerm
             script.flows[id(node.child)] = flow
             _diagram(script, node.child, flow, f"{where}{node.label}/")
         inner[node.id] = script.flows[id(node.child)]
-    writer = Writer(program, names, _persons(script, program), inner, is_inner=not outermost)
+    writer = Writer(program, names, _persons(script, program), inner, script.taken, is_inner=not outermost)
     if not outermost or inner:
         script.parts.append(RULE.format(program.name or name).ljust(118, "-"))
     for node in program.nodes:
@@ -141,7 +141,7 @@ def _check_person(node: Node, program: Program) -> None:
 def _text(script: _Script, program: Program, about: str) -> str:
     custom_data = custom_data_of(program)
     replaced = _replaced(script)
-    persons = [person_text(name, person) for person, name in script.persons.items()]
+    persons = [person_text(name, person, script.taken) for person, name in script.persons.items()]
     roots = script.uses | ({"Person"} if persons else set())
     found = needed(roots, replaced)
     imports = found.imports | {"from typing import Any", "import sys"}

@@ -16,6 +16,7 @@ from dipeo_executor.program import Node, Program
 
 def function_of(writer: Writer, node: Node) -> str:
     """The text of a node's function. Raises CannotExport."""
+    writer.function, writer.constants = writer.names[node.id], []
     lines = WRITERS[node.type](writer, node) if node.type in WRITERS else None
     if lines is None:
         raise CannotExport(f"nodes of type {node.type} cannot be exported")
@@ -25,7 +26,8 @@ def function_of(writer: Writer, node: Node) -> str:
     head = f"{'async ' if is_async else ''}def {writer.names[node.id]}(run: Run, inputs: Inputs) -> Any:"
     about = f'    """{node.type} "{_one_line(node.label)}\\""""'.replace('\\""""', '"."""')
     body = [f"    {line}" if line else "" for line in lines]
-    return "\n".join([*_decorators(writer, node), head, about, *body])
+    function = "\n".join([*_decorators(writer, node), head, about, *body])
+    return "\n\n\n".join(["\n".join(writer.constants), function] if writer.constants else [function])
 
 
 def _decorators(writer: Writer, node: Node) -> list[str]:
@@ -89,7 +91,7 @@ def _condition(writer: Writer, node: Node) -> list[str]:
             holds = call("all_executed", ["run", *labels])
         case _:
             writer.uses.add("decide")
-            lines = [f"question = {writer.filled(props.judge_by or props.resolved_judge_by)}"]
+            lines = [f"question = {writer.filled(props.judge_by or props.resolved_judge_by, 'question')}"]
             holds = f"await decide(run, {writer.person(props.person)}, question, inputs)"
     return [*lines, f"return branch({holds}, inputs{f', {index}' if index else ''})"]
 
@@ -102,13 +104,14 @@ def _code_job(writer: Writer, node: Node) -> list[str]:
         raise CannotExport("it has no code")
     if props.language in ("bash", "shell"):
         writer.uses.add("bash")
-        return f"return await {call('bash', ['run', 'inputs', literal(props.code)])}".splitlines()
+        return f"return await {call('bash', ['run', 'inputs', writer.text(props.code, 'script')])}".splitlines()
     lines = [f"sys.path.insert(0, {literal(props.file_path.rpartition('/')[0] or '.')})"] if props.file_path else []
     body = code.body_of(props.code, props.function_name, writer.ports(node))
     if body is None:
         writer.uses.add("execute")
         more = {"function": literal(props.function_name)} if props.function_name else {}
-        return [*lines, *f"return {call('execute', ['run', 'inputs', literal(props.code)], more)}".splitlines()]
+        source = writer.text(props.code, "code")
+        return [*lines, *f"return {call('execute', ['run', 'inputs', source], more)}".splitlines()]
     if body.reads:
         writer.uses.add("given")
         lines.append(f"{', '.join(body.reads)} = {call('given', ['run', 'inputs', *map(literal, body.reads)])}")
@@ -147,7 +150,7 @@ def _user_response(writer: Writer, node: Node) -> list[str]:
     writer.uses.add("answer_of")
     more = {"timeout_s": literal(props.timeout)} if props.timeout else {}
     more |= {"required": "True"} if props.required else {}
-    lines = f"prompt = {writer.filled(props.prompt)}".splitlines()
+    lines = f"prompt = {writer.filled(props.prompt, 'prompt')}".splitlines()
     return [*lines, f"return await {call('answer_of', ['run', literal(node.label), 'prompt'], more)}"]
 
 
@@ -193,7 +196,9 @@ def _template_job(writer: Writer, node: Node) -> list[str]:
     writer.packages.add("jinja2")
     writer.filters |= set(re.findall(r"\b\w+\b", props.template_content)) if props.template_content else {"*"}
     text = (
-        {"text": literal(props.template_content)} if props.template_content else {"file": literal(props.template_path)}
+        {"text": writer.text(props.template_content, "template")}
+        if props.template_content
+        else {"file": literal(props.template_path)}
     )
     more = text | ({"to": literal(props.output_path)} if props.output_path else {})
     more |= {"variables": literal(props.variables)} if props.variables else {}
