@@ -21,6 +21,7 @@ PATIENCE_S = 0.25
 RECENT = 20
 MAX_FILES = 200
 
+_SERVICES = ("openai", "anthropic", "gemini", "ollama", "openai-compatible", "deepseek", "groq", "openrouter")
 _FORMATS = ("light", "native", "readable")
 WORDS: Mapping[str, Sequence[str]] = {  # option, or "command option", or kind of argument -> what it takes
     "--progress": ("auto", "tty", "plain", "json", "none"),
@@ -37,7 +38,8 @@ WORDS: Mapping[str, Sequence[str]] = {  # option, or "command option", or kind o
     "compile --format": ("text", "github"),
     "logs --output": ("text", "ndjson"),
     "dipeo --output": ("text", "json", "yaml", "ndjson", "raw"),
-    "--service": ("openai", "anthropic", "gemini", "ollama", "openai-compatible", "deepseek", "groq", "openrouter"),
+    "--service": _SERVICES,
+    "SERVICE": _SERVICES,
     "TOPIC": ("formats", "inputs", "exit-codes", "environment"),
     "SHELL": ("bash", "zsh", "fish"),
     "CLIENT": ("claude-desktop", "claude-code", "chatgpt", "cursor", "vscode"),

@@ -53,3 +53,16 @@ def keys_remove(context: typer.Context, name: KeyName, as_json: AsJson = False) 
     from dipeo_cli import keys
 
     return keys.remove(context.obj, name, as_json=as_json)
+
+
+@app.command(rich_help_panel=CONNECT)
+def models(
+    context: typer.Context,
+    service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="Without: the services there are.")] = "",
+    key: Annotated[str, typer.Option("--key", metavar="KEY", help="Of `dipeo keys`; default: the only one.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """List the models a service offers; the service itself is asked."""
+    from dipeo_cli import models
+
+    return models.models(context.obj, service, key, as_json=as_json)

@@ -42,6 +42,16 @@ query GetApiKeys($service: String) {
   getApiKeys(service: $service)
 }"""
 
+LIST_MODELS = """
+query GetAvailableModels($service: String!, $key: String) {
+  getAvailableModels(service: $service, api_key_id: $key)
+}"""
+
+LIST_MODEL_SERVICES = """
+query GetModelServices {
+  getModelServices
+}"""
+
 GET_EXECUTION = f"""
 query GetExecution($id: String!) {{
   getExecution(execution_id: $id) {{ {_EXECUTION} }}

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +105,21 @@ def saved(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+@contextmanager
+def ended(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+    """A command that would go on for ever, and does not outlive the test, however that ends."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
 def test_a_diagram_runs_again_when_it_is_saved(house: Project) -> None:
     text = chain("{label: A, type: code_job, code: result = 1}")
     house.write("edited.light.yaml", text)
-    with house.start("run", "edited", "--watch-file", "--progress", "none") as process:
+    with ended(house.start("run", "edited", "--watch-file", "--progress", "none")) as process:
         assert process.stdout is not None and process.stderr is not None
         assert [process.stdout.readline() for _ in range(2)] == [SUCCESS, "1\n"]
         assert "Ctrl-C ends it" in process.stderr.readline()
@@ -116,8 +129,7 @@ def test_a_diagram_runs_again_when_it_is_saved(house: Project) -> None:
         saved(house.base / "edited.light.yaml", "nodes: [")
         assert "error[" in process.stderr.readline()  # and it goes on
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
-    assert process.returncode == 130
+        assert process.wait(timeout=20) == 130
 
 
 def test_several_diagrams_are_compiled_at_once(house: Project) -> None:
@@ -152,15 +164,13 @@ def test_problems_are_annotations_for_github(house: Project) -> None:
 def test_a_diagram_is_compiled_again_when_it_is_saved(house: Project) -> None:
     text = (house.base / OK).read_text()
     house.write("checked.light.yaml", text)
-    with house.start("compile", "checked", "--watch") as process:
+    with ended(house.start("compile", "checked", "--watch")) as process:
         assert process.stdout is not None and process.stderr is not None
         assert "successfully" in process.stdout.readline()
         assert "Ctrl-C ends it" in process.stderr.readline()
         saved(house.base / "checked.light.yaml", text.replace("type: start", "type: zebra"))
         while "failed" not in (line := process.stdout.readline()):
             assert line
-        process.terminate()
-        process.communicate(timeout=20)
 
 
 def test_only_published_diagrams_are_listed(own_house: Project) -> None:

@@ -127,6 +127,23 @@ def test_a_key_that_is_refused_is_said_so(project: Project, models: Models) -> N
     assert project.json("keys", "test", "lab", "--json", check=1)["valid"] is False
 
 
+def test_the_models_of_a_service_are_asked_for_with_a_kept_key(project: Project, models: Models) -> None:
+    project.environment.pop("GROQ_API_KEY", None)
+    services = {it["name"]: it for it in project.json("models", "--json")}
+    assert services["openai"]["key_variables"] == ["OPENAI_API_KEY"] and services["ollama"]["needs_key"] is False
+    assert "anthropic" in project("models").out
+    none = project("models", "groq")
+    assert none.code == 1 and "dipeo keys add NAME --service groq`, or set GROQ_API_KEY" in none.err
+    assert project("models", "nothing").code == 1
+    _add(project, "lab", KEY, "--service", "openai-compatible", "--base-url", models.url)
+    assert project("models", "openai-compatible").out == "m\n"
+    assert project.json("models", "openai_compatible", "--key", "lab", "--json") == ["m"]
+    assert project("models", "openai-compatible", "--key", "other").code == 1
+    _add(project, "bad", WRONG, "--service", "openai-compatible", "--base-url", models.url)
+    refused = project("models", "openai-compatible", "--key", "bad")
+    assert refused.code == 1 and "refuses it (HTTP 401)" in refused.err and WRONG not in refused.err
+
+
 def test_a_key_is_sent_to_its_own_address_only(project: Project, models: Models) -> None:
     _add(project, "lab", KEY, "--service", "openai-compatible", "--base-url", "http://127.0.0.1:9/v1")
     _add(project, "openai", KEY, "--service", "openai")

@@ -15,6 +15,7 @@ from dipeo_executor.llm import genai
 from dipeo_executor.llm.keys import EnvKeys, FirstOf
 from dipeo_executor.llm.models import Models
 from dipeo_executor.llm.prices import load as load_prices
+from dipeo_executor.model_list import ModelLists
 from dipeo_executor.sandbox import Sandbox, close_own_memory
 from dipeo_executor.service import ExecutorService
 from dipeo_executor.session import Session
@@ -69,7 +70,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         executions = Executions(house)
         session = asyncio.create_task(Session(executions, version("dipeo-executor")).run(), name="session")
         stack.push_async_callback(_cancelled, session)
-        service = ExecutorService(executions, base, keys)
+        service = ExecutorService(executions, base, keys, ModelLists(env, keys, http))
         address = await stack.enter_async_context(
             rpc.serve(
                 settings.listen,

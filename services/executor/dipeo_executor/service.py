@@ -14,6 +14,8 @@ from dipeo_executor.compiler import Compiled, compile_diagram
 from dipeo_executor.diagram_service import DiagramService
 from dipeo_executor.diagram_wire import FORMATS, diagnostic_to_pb, format_to_pb
 from dipeo_executor.executions import Executions
+from dipeo_executor.llm.services import SERVICES
+from dipeo_executor.model_list import ModelLists
 from dipeo_executor.offered import Interface, interface_of
 from dipeo_executor.provider_service import ProviderService
 from dipeo_executor.runner import Claim
@@ -32,10 +34,11 @@ CREATE_AGAIN_S = (0.1, 0.5, 2.0)
 class ExecutorService(DiagramService, ProviderService):
     """dipeo.executor.v1.ExecutorService on the wire."""
 
-    def __init__(self, executions: Executions, base: Path, keys: StoredKeys) -> None:
+    def __init__(self, executions: Executions, base: Path, keys: StoredKeys, models: ModelLists) -> None:
         super().__init__(base)
         self._executions = executions
         self._keys = keys
+        self._models = models
 
     async def Compile(self, request: pb.CompileRequest, context: Any) -> pb.CompileResponse:
         read = await self._compiled(request)
@@ -118,6 +121,16 @@ class ExecutorService(DiagramService, ProviderService):
         service, secret = await self._keys.reveal(request.reference)
         found = await key_check.verdict(service, secret.key, secret.base_url, self._executions.house.http)
         return pb.TestKeyResponse(valid=found.valid, message=found.message)
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+        services = [
+            pb.ModelService(name=it.name, needs_key=it.needs_key, key_variables=it.key_variables)
+            for it in SERVICES.values()
+        ]
+        found = await self._models.of(request.service, request.key) if request.service else []
+        if isinstance(found, str):
+            return pb.ListModelsResponse(problem=found, services=services)
+        return pb.ListModelsResponse(models=found, services=services)
 
     async def _create(self, request: store_pb2.CreateExecutionRequest) -> store_pb2.CreateExecutionResponse:
         """Asked again when a store went away meanwhile: it stays one execution, and a claim that was made is told.

@@ -105,6 +105,24 @@ class KeyQueries:
     async def get_api_key(self, info: Info, api_key_id: str) -> DomainApiKeyType:
         return shown(await _secret(info.context, api_key_id))
 
+    @strawberry.field(name="getAvailableModels", description="Names, as the service lists them to the key.")
+    async def get_available_models(self, info: Info, service: str, api_key_id: str | None = None) -> JSON:
+        executor = info.context.backend.executor
+        request = executor_pb2.ListModelsRequest(service=service_named(service), key=api_key_id or "")
+        found = await executor.write(executor.rpc.ListModels, request)
+        if found.problem:
+            raise errors.Conflict(found.problem)
+        return list(found.models)
+
+    @strawberry.field(name="getModelServices", description="[{name, needs_key, key_variables}]: what persons can name.")
+    async def get_model_services(self, info: Info) -> JSON:
+        executor = info.context.backend.executor
+        found = await executor.read(executor.rpc.ListModels, executor_pb2.ListModelsRequest())
+        return [
+            {"name": it.name, "needs_key": it.needs_key, "key_variables": list(it.key_variables)}
+            for it in found.services
+        ]
+
 
 @strawberry.type
 class KeyMutations:

@@ -540,3 +540,31 @@ class ImportOpenApiResponse(_message.Message):
     provider: Provider
     notes: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, manifest: _Optional[str] = ..., provider: _Optional[_Union[Provider, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListModelsRequest(_message.Message):
+    __slots__ = ("service", "key")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    key: str
+    def __init__(self, service: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+
+class ListModelsResponse(_message.Message):
+    __slots__ = ("models", "problem", "services")
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedScalarFieldContainer[str]
+    problem: str
+    services: _containers.RepeatedCompositeFieldContainer[ModelService]
+    def __init__(self, models: _Optional[_Iterable[str]] = ..., problem: _Optional[str] = ..., services: _Optional[_Iterable[_Union[ModelService, _Mapping]]] = ...) -> None: ...
+
+class ModelService(_message.Message):
+    __slots__ = ("name", "needs_key", "key_variables")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_KEY_FIELD_NUMBER: _ClassVar[int]
+    KEY_VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    needs_key: bool
+    key_variables: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., needs_key: _Optional[bool] = ..., key_variables: _Optional[_Iterable[str]] = ...) -> None: ...

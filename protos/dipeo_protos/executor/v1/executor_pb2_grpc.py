@@ -94,6 +94,11 @@ class ExecutorServiceStub:
                 request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.SerializeToString,
                 response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyResponse.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/dipeo.executor.v1.ExecutorService/ListModels',
+                request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
         self.ListProviders = channel.unary_unary(
                 '/dipeo.executor.v1.ExecutorService/ListProviders',
                 request_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListProvidersRequest.SerializeToString,
@@ -203,6 +208,14 @@ class ExecutorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """The models a service offers to a key, and the services there are. A service that refuses or does not answer is an
+        answer. NOT_FOUND: no such service or key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListProviders(self, request, context):
         """The providers of integrated_api: those of the project's integrations folder, and those that come with DiPeO.
         """
@@ -287,6 +300,11 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.TestKey,
                     request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.FromString,
                     response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListModelsRequest.FromString,
+                    response_serializer=dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListModelsResponse.SerializeToString,
             ),
             'ListProviders': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProviders,
@@ -628,6 +646,33 @@ class ExecutorService:
             '/dipeo.executor.v1.ExecutorService/TestKey',
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyRequest.SerializeToString,
             dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.TestKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dipeo.executor.v1.ExecutorService/ListModels',
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListModelsRequest.SerializeToString,
+            dipeo__protos_dot_executor_dot_v1_dot_executor__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,10 @@ class ExecutorServiceStub:
     ReadFile: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ReadFileRequest, _executor_pb2.ReadFileResponse]
     TestKey: _grpc.UnaryUnaryMultiCallable[_executor_pb2.TestKeyRequest, _executor_pb2.TestKeyResponse]
     """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
+    ListModels: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ListModelsRequest, _executor_pb2.ListModelsResponse]
+    """The models a service offers to a key, and the services there are. A service that refuses or does not answer is an
+    answer. NOT_FOUND: no such service or key.
+    """
     ListProviders: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ListProvidersRequest, _executor_pb2.ListProvidersResponse]
     """The providers of integrated_api: those of the project's integrations folder, and those that come with DiPeO."""
     CheckManifest: _grpc.UnaryUnaryMultiCallable[_executor_pb2.CheckManifestRequest, _executor_pb2.CheckManifestResponse]
@@ -109,6 +113,10 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
     ReadFile: _aio.UnaryUnaryMultiCallable[_executor_pb2.ReadFileRequest, _executor_pb2.ReadFileResponse]  # type: ignore[assignment]
     TestKey: _aio.UnaryUnaryMultiCallable[_executor_pb2.TestKeyRequest, _executor_pb2.TestKeyResponse]  # type: ignore[assignment]
     """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
+    ListModels: _aio.UnaryUnaryMultiCallable[_executor_pb2.ListModelsRequest, _executor_pb2.ListModelsResponse]  # type: ignore[assignment]
+    """The models a service offers to a key, and the services there are. A service that refuses or does not answer is an
+    answer. NOT_FOUND: no such service or key.
+    """
     ListProviders: _aio.UnaryUnaryMultiCallable[_executor_pb2.ListProvidersRequest, _executor_pb2.ListProvidersResponse]  # type: ignore[assignment]
     """The providers of integrated_api: those of the project's integrations folder, and those that come with DiPeO."""
     CheckManifest: _aio.UnaryUnaryMultiCallable[_executor_pb2.CheckManifestRequest, _executor_pb2.CheckManifestResponse]  # type: ignore[assignment]
@@ -223,6 +231,16 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_executor_pb2.TestKeyResponse, _abc.Awaitable[_executor_pb2.TestKeyResponse]]:
         """One cheap call with a stored key. An invalid key is an answer. NOT_FOUND: no such key."""
+
+    @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _executor_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.ListModelsResponse, _abc.Awaitable[_executor_pb2.ListModelsResponse]]:
+        """The models a service offers to a key, and the services there are. A service that refuses or does not answer is an
+        answer. NOT_FOUND: no such service or key.
+        """
 
     @_abc_1.abstractmethod
     def ListProviders(
