@@ -27,9 +27,16 @@ import uvicorn  # noqa: E402
 from mcp import Client  # noqa: E402
 from mcp.server import Server  # noqa: E402
 
+from dipeo_cli.stack import Stack  # noqa: E402
+from dipeo_mcp.backend import connected  # noqa: E402
+from dipeo_protos.diagram.v1 import diagram_pb2  # noqa: E402
+from dipeo_protos.executor.v1 import executor_pb2  # noqa: E402
+
 ROOT = Path(__file__).parent.parent
 DIPEO = [sys.executable, "-m", "dipeo_cli"]
 ERAS = {"older": "legacy", "modern": "auto"}
+AT_ONCE, BURSTS = 50, 5
+STRAIGHT, BARE, OURS = "the run, straight", "nothing, bare SDK", "dipeo_run hello"
 
 
 def bare() -> None:
@@ -117,6 +124,58 @@ async def measured(
     return figures
 
 
+async def burst(ours_url: str, bare_url: str, base: Path) -> dict[str, list[float]]:
+    """AT_ONCE calls at once through MCP; the same runs straight to the executor and followed in the store; and as many
+    calls of the bare SDK, which do nothing."""
+    stack = Stack.from_json((base / ".dipeo/run/gateway.json").read_text())
+    addresses = [f"unix:{stack.sockets}/{name}.sock" for name in ("store", "executor")]
+    source = diagram_pb2.Source(text=(base / "hello.light.yaml").read_text(), path="hello.light.yaml")
+    figures: dict[str, list[float]] = {STRAIGHT: [], BARE: [], OURS: []}
+
+    async with (
+        Client(ours_url, cache=None) as client,
+        Client(bare_url, cache=None) as plain,
+        connected(*addresses) as backend,
+    ):
+
+        async def through_mcp() -> None:
+            began = time.perf_counter()
+            answer = await client.call_tool("dipeo_run", {"diagram": "hello"})
+            assert not answer.is_error, answer
+            figures[OURS].append((time.perf_counter() - began) * 1e3)
+
+        async def straight() -> None:
+            began = time.perf_counter()
+            request = executor_pb2.SubmitRequest(source=source, origin="benchmark")
+            submitted = await backend.executor.write(backend.executor.rpc.Submit, request)
+            async for _ in backend.watch(submitted.execution_id, 0):
+                pass
+            await backend.execution(submitted.execution_id)
+            figures[STRAIGHT].append((time.perf_counter() - began) * 1e3)
+
+        async def nothing() -> None:
+            began = time.perf_counter()
+            await plain.call_tool("nothing", {})
+            figures[BARE].append((time.perf_counter() - began) * 1e3)
+
+        for one in (through_mcp, straight, nothing):
+            await one()
+        figures = {name: [] for name in figures}
+        for _ in range(BURSTS):
+            for one in (straight, nothing, through_mcp):
+                await asyncio.gather(*(one() for _ in range(AT_ONCE)))
+    return figures
+
+
+def report_burst(figures: dict[str, list[float]]) -> None:
+    high = {name: statistics.quantiles(values, n=20)[-1] for name, values in figures.items()}
+    print(f"{AT_ONCE} calls at once, ms, median (95th percentile), {BURSTS} times in turn")
+    for name, values in figures.items():
+        print(f"  {name:32} {statistics.median(values):8.2f}   ({high[name]:.2f})")
+    floor = high[STRAIGHT] + high[BARE]
+    print(f"  at the 95th percentile {high[OURS] / floor:.2f} times the run and the SDK, {high[OURS] - floor:+.2f} ms")
+
+
 def report(figures: dict[str, list[float]]) -> None:
     middle = {name: statistics.median(values) for name, values in figures.items()}
     print("ms, median (95th percentile) of calls")
@@ -133,7 +192,7 @@ def report(figures: dict[str, list[float]]) -> None:
 def main(rounds: int) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("DIPEO_", "MCP_"))}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    env["MCP_AUTH_ENABLED"] = "false"
+    env |= {"MCP_AUTH_ENABLED": "false", "MCP_MAX_CONCURRENT_RUNS": str(2 * AT_ONCE)}
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         (base / "dipeo.toml").touch()
@@ -149,6 +208,7 @@ def main(rounds: int) -> None:
                 assert other.stdout is not None
                 plain = other.stdout.readline().strip()
                 report(asyncio.run(measured(ours, plain, base, env, rounds)))
+                report_burst(asyncio.run(burst(ours, plain, base)))
         finally:
             subprocess.run([*DIPEO, "down"], cwd=base, env=env, capture_output=True)
 

@@ -38,7 +38,7 @@ class Asked:
 def compile(config: Config, names: Sequence[str], asked: Asked) -> int:
     """Exit code 0 when every diagram is valid; warnings count only with `strict`. `-` is stdin."""
     if asked.push:
-        publishing.check_name(asked.push.name)
+        publishing.check_name(asked.push.name, published=not asked.push.target_dir)
     reports = [_report(config, name, asked) for name in names]
     if asked.as_json:
         output.document(reports if len(names) > 1 else reports[0])

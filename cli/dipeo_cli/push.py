@@ -1,5 +1,6 @@
 """`dipeo compile --push-as`: publish a diagram that compiles (spec/cli.md §6.4)."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Usage
 FOLDER = "projects/mcp-diagrams"  # under BASE; the local gateway offers what lies there
 SUFFIXES = (".light.yaml", ".readable.yaml", ".native.json", ".yaml", ".yml", ".json")
 MAX_NAME = 100
+_PUBLISHED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def check_name(name: str) -> None:
-    """Raises Usage."""
+def check_name(name: str, *, published: bool) -> None:
+    """`published`: it becomes the name of a tool, so that spaces and letters beyond ASCII are out (spec/mcp.md S4).
+
+    Raises Usage.
+    """
     problem = (
         "it is empty" if not name
         else f"it is longer than {MAX_NAME} characters" if len(name) > MAX_NAME
@@ -21,6 +26,8 @@ def check_name(name: str) -> None:
         else "it begins with a dot" if name.startswith(".")
         else "it contains .." if ".." in name
         else "it contains a control character" if not name.isprintable()
+        else "it has something else than letters a to z, digits, dots, _ and - after a letter or digit"
+        if published and not _PUBLISHED.fullmatch(_plain(name))
         else ""
     )  # fmt: skip
     if problem:

@@ -14,6 +14,7 @@ from command import Project, chain, wait_for
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.subscriptions import ToolsListChanged
 
 HELLO = chain("{label: Say, type: code_job, language: python, code: 'result = name'}").replace(
     "{label: Start, type: start}", "{label: Start, type: start, trigger_mode: manual, custom_data: {name: world}}"
@@ -60,6 +61,15 @@ def test_settings_for_every_client_start_the_service(project: Project, client: s
     assert project("mcp", "config", client, "--revoke").code == 1
 
 
+def test_a_name_that_could_be_no_tool_is_refused_before_anything_is_written(project: Project):
+    for name in ("my report", "über", "-rf", "a/b"):
+        refused = project("compile", "hello", f"--push-as={name}")
+        assert refused.code == 2 and "--push-as" in refused.err
+    assert not (project.base / "projects").exists()
+    project("compile", "hello", "--push-as", "my report", "--target-dir", "out", check=0)  # a file, and no tool
+    assert (project.base / "out/my report.yaml").exists()
+
+
 def test_what_cannot_be_meant_is_refused(project: Project):
     assert project("mcp", "config", "netscape").code == 2
     assert project("mcp", "serve", "--stdio", "--ngrok").code == 2
@@ -76,7 +86,12 @@ async def test_a_pushed_diagram_is_a_tool_of_the_command_over_stdio(project: Pro
             answer = await client.call_tool("diagram_greet", {"name": "Ada"})
             assert answer.structured_content["result"] == "Ada"
             execution_id = answer.structured_content["execution_id"]
-            project.write("projects/mcp-diagrams/more.yaml", HELLO)
+            async with client.listen(tools_list_changed=True) as changes:
+                await asyncio.to_thread(project, "compile", "hello", "--push-as", "more", check=0)
+                async with asyncio.timeout(2):
+                    assert await anext(changes) == ToolsListChanged()
+            more = next(it for it in (await client.list_tools()).tools if it.name == "diagram_more")
+            assert more.input_schema["properties"]["name"] == {"type": "string", "default": "world"}
             assert (await client.call_tool("diagram_more", {})).structured_content["result"] == "world"
     # the same run, on the command line
     shown = await asyncio.to_thread(project.json, "results", execution_id, "--verbose")

@@ -38,6 +38,10 @@ METHODS = {
     f"{DISCOVERY}/mcp": ("GET",),
 }
 SESSION = b"mcp-session-id"
+GET_FIRST = (
+    "Missing session ID: POST initialize to this address first. The HTTP+SSE transport of 2024, which begins with a "
+    "GET, is not served; such a client reaches us over stdio (dipeo mcp config), or through mcp-remote"
+)
 DRAINED = 16  # times the largest body: so much is read of one that is refused
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -160,9 +164,13 @@ class Edge:
         if scope["method"] == "POST" and not principal.is_local:
             self._calls.hit(principal.id, "calls")
         session_id = headers.get("mcp-session-id", "")
-        opens = scope["path"] == MCP and scope["method"] == "POST" and not session_id
-        if opens and headers.get("mcp-protocol-version", "2025-06-18") < "2026":
-            self._sessions.admit(principal)
+        older = headers.get("mcp-protocol-version", "2025-06-18") < "2026"
+        if scope["path"] == MCP and older and not session_id:
+            if scope["method"] == "GET":
+                await _json_rpc(400, GET_FIRST)(scope, receive, send)
+                return
+            if scope["method"] == "POST":
+                self._sessions.admit(principal)
         body = await self._body(scope, receive, headers)
         if isinstance(body, Response):
             await body(scope, receive, send)
@@ -188,7 +196,7 @@ class Edge:
             return too_large
         kind = headers.get("content-type", "application/json" if scope["path"] == COMPAT else "")
         if kind.partition(";")[0].strip().lower() != "application/json":
-            return _not_json()
+            return _json_rpc(400, "Content-Type has to be application/json")
         return _replayed(body, receive)
 
     def _following(self, principal: Principal, scope: Scope, session_id: str, send: Send) -> Send:
@@ -261,9 +269,9 @@ def _plain(status: int, text: str, headers: dict[str, str] | None = None, *, err
     return Response(body, status, headers, "application/json")
 
 
-def _not_json() -> Response:
-    error = {"code": types.INVALID_REQUEST, "message": "Content-Type has to be application/json"}
-    return Response(json.dumps({"jsonrpc": "2.0", "id": None, "error": error}), 400, media_type="application/json")
+def _json_rpc(status: int, text: str) -> Response:
+    error = {"code": types.INVALID_REQUEST, "message": text}
+    return Response(json.dumps({"jsonrpc": "2.0", "id": None, "error": error}), status, media_type="application/json")
 
 
 def _hardened(send: Send, *, https: bool) -> Send:

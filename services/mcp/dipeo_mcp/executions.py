@@ -41,7 +41,10 @@ async def list_executions(call: Call, given: Json) -> types.CallToolResult:
         diagram=given.get("diagram", ""),
     )
     listed = [summary(it) for it in found]
-    return data(call, {"executions": listed, "next_cursor": cursor or None}, f"{len(listed)} executions")
+    lines = [f"{it['execution_id']} {it['diagram']} {it['status']} {it['started_at'] or ''}".rstrip() for it in listed]
+    more = [f"more: cursor {cursor}"] if cursor else []
+    text = "\n".join([*(lines or ["no executions"]), *more])
+    return data(call, {"executions": listed, "next_cursor": cursor or None}, text)
 
 
 async def cancel_execution(call: Call, given: Json) -> types.CallToolResult:

@@ -128,6 +128,7 @@ def summary(data: Json) -> str:
     if data["result"] is not None:
         value = data["result"]
         lines.append(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    lines += [f"{cut['path']} is cut here; read it whole at {cut['uri']}" for cut in data.get("truncated", ())]
     if data.get("next"):
         lines.append(data["next"])
     return "\n".join(lines)

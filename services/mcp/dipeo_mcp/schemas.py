@@ -20,6 +20,16 @@ _WORDS = {
     **dict.fromkeys(("object", "dict", "map"), "object"),
     **dict.fromkeys(("array", "list"), "array"),
 }
+_BOUNDS = {
+    "minimum": "be at least",
+    "maximum": "be at most",
+    "exclusiveMinimum": "be greater than",
+    "exclusiveMaximum": "be less than",
+    "minLength": "have a length of at least",
+    "maxLength": "have a length of at most",
+    "minItems": "have a length of at least",
+    "maxItems": "have a length of at most",
+}
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -97,6 +107,8 @@ def _said(error: jsonschema_rs.ValidationError) -> str:
             return f"must be {_words(kind.get('types', ''))}"
         case "enum":
             return f"must be one of {json.dumps(kind.get('options', []))[:200]}"
+        case name if name in _BOUNDS:
+            return f"must {_BOUNDS[name]} {kind.get('limit', '')}"
         case name:
             return f"does not satisfy {name}"
 

@@ -88,6 +88,7 @@ BRIEF = chain("{label: Nap, type: code_job, language: bash, code: 'sleep 1.5; ec
 FORTY = chain("{label: Nap, type: code_job, language: bash, timeout: 60, code: 'sleep 40; echo rested'}")
 MANY = 30
 MANY_NODES = chain(*(f"{{label: N{n}, type: template_job, template_content: 'x{n}'}}" for n in range(MANY)))
+LARGE = chain("{label: Big, type: code_job, language: python, code: 'result = \"x\" * 300000'}")
 FAIL = chain("{label: Boom, type: code_job, language: python, code: 'raise RuntimeError(\"kaboom\")'}")
 BROKEN = "version: light\nnodes:\n  - {label: Start, type: zebra}\n"
 DIAGRAMS = {
@@ -105,6 +106,7 @@ DIAGRAMS = {
     "fail": FAIL,
     "forty": FORTY,
     "many": MANY_NODES,
+    "large": LARGE,
 }
 
 

@@ -56,6 +56,14 @@ async def test_case_31_malformed_requests_are_refused_and_harm_nobody(guarded: P
         assert (await connected.call_tool("diagram_hello", {})).structured_content["success"]
 
 
+async def test_a_client_of_the_transport_of_2024_is_told_what_to_do(http: httpx2.AsyncClient):
+    accept = {"accept": "text/event-stream"}
+    assert (await http.get("/mcp", headers=accept)).status_code == 401
+    told = await http.get("/mcp", headers=accept | bearer(ALICE))
+    assert told.status_code == 400
+    assert "POST initialize" in told.json()["error"]["message"] and "stdio" in told.json()["error"]["message"]
+
+
 async def test_case_32_routing_headers_have_to_say_what_the_body_says(http: httpx2.AsyncClient):
     call = modern("tools/call", {"name": "search", "arguments": {"query": ""}})
     good = await post(http, call, **bearer(ALICE))

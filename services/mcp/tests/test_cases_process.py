@@ -1,9 +1,7 @@
 """Conformance cases C38, C39 and C44 of spec/mcp.md §6: the process itself, what is behind it, and many at once."""
 
 import asyncio
-import statistics
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -120,22 +118,18 @@ async def test_case_39_a_backend_that_is_down_is_told_and_comes_back(tmp_path: P
 
 
 async def test_case_44_fifty_runs_at_once(tmp_path: Path):
+    """Without an error, each with its own result. What the service adds to a run is measured by benchmarks/mcp.py."""
     limits = Limits(runs_total=1000, starts_per_min=10_000)
     diagrams = {"hello": HELLO}
-    took: list[float] = []
     async with (
         place(tmp_path, limits=limits, max_concurrent_runs=1000, diagrams=diagrams) as there,
         client(there.url, MODERN) as connected,
     ):
 
         async def one(number: int) -> types.CallToolResult:
-            began = time.perf_counter()
-            answer = await connected.call_tool("diagram_hello", {"name": str(number)})
-            took.append(time.perf_counter() - began)
-            return answer
+            return await connected.call_tool("diagram_hello", {"name": str(number)})
 
         await one(0)
         answers = await asyncio.gather(*(one(number) for number in range(50)))
     results = [answer.structured_content["result"] for answer in answers]
     assert results == [f"Hello, {number}!" for number in range(50)]
-    assert statistics.quantiles(took, n=20)[-1] < 10  # a shared machine; benchmarks/mcp.py says what is usual

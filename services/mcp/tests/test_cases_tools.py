@@ -136,6 +136,8 @@ async def test_case_7_a_missing_input_is_named_and_nothing_starts(seat: Seat):
         ("diagram_typed", {"topic": 5}, "topic: must be string"),
         ("dipeo_run", {"diagram": "hello", "timeout": 5, "timeout_s": 6}, '"timeout" and "timeout_s"'),
         ("dipeo_run", {"diagram": "hello", "nonsense": 1}, '"nonsense" is not known here'),
+        ("dipeo_run", {"diagram": "hello", "timeout_s": 0}, "timeout_s: must be greater than 0"),
+        ("see_result", {"session_id": "exec_" + "0" * 32, "wait_s": 60}, "wait_s: must be at most 25"),
         ("diagram_hello", {"name": "x", "input_data": {"name": "y"}}, '"name" stands in input_data'),
     ],
 )
@@ -180,6 +182,24 @@ async def test_case_9_the_original_way_to_call_works(seat: Seat):
     seen = await seat.data("see_result", {"session_id": started["session_id"], "wait_s": 10})
     assert seen["result"] == "Hello, world!"
     assert seen["node_outputs"] and seen["executed_nodes"] and seen["conversation"]
+
+
+async def test_what_is_too_large_is_cut_and_says_where_it_is_whole(seat: Seat):
+    answer = await seat.call("diagram_large")
+    data = answer.structured_content
+    (cut,) = data["truncated"]
+    assert cut == {"path": "result", "uri": f"dipeo://executions/{data['execution_id']}", "size_bytes": 300_000}
+    assert len(json.dumps(data)) < 64 * 1024
+    assert f"result is cut here; read it whole at {cut['uri']}" in text_of(answer)
+    whole = json.loads((await seat.client.read_resource(cut["uri"])).contents[0].text)
+    assert whole["result"] == "x" * 300_000
+
+
+async def test_a_list_can_be_read_by_who_reads_text_only(seat: Seat):
+    data = await seat.data("diagram_hello")
+    listed = text_of(await seat.call("list_executions", {"diagram": "hello", "limit": 1}))
+    assert listed.startswith(f"{data['execution_id']} hello completed ") and "more: cursor " in listed
+    assert text_of(await seat.call("list_executions", {"diagram": "nowhere"})) == "no executions"
 
 
 async def test_case_28_search_and_fetch_speak_the_connectors_envelope(seat: Seat):
