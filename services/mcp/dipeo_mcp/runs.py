@@ -196,9 +196,9 @@ async def _go_along(call: Call, live: Live, options: RunOptions, total: int | No
     deadline = time.monotonic() + wait_s
     async with human.Asking(call, live) as asking:
         while True:
-            seen = live.version
-            await reporter.catch_up(live, last=live.ended)
-            if live.ended:
+            seen, ended = live.version, live.ended  # both may change while steps are sent
+            await reporter.catch_up(live, last=ended)
+            if ended:
                 return await answer(call, live, total=total)
             if live.prompts and (not asking.possible or (not live.askable and live.waits_for_human)):
                 return await _later(call, live, total)

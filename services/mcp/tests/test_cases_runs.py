@@ -141,7 +141,7 @@ async def test_case_11_a_silent_run_is_heard_of_through_a_proxy_that_hangs_up_on
 ):
     """A fiftieth of the times of spec and product: 15 s between beats, a proxy that waits 20 s, a node of 40 s."""
     monkeypatch.setattr(runs, "HEARTBEAT_S", 0.3)
-    await heard_through_a_proxy(shared, era, tool="diagram_brief", idle_s=0.9)
+    await heard_through_a_proxy(shared, era, tool="diagram_brief", idle_s=1.2)
 
 
 @pytest.mark.nightly
