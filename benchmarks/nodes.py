@@ -24,7 +24,7 @@ from house import House, house
 
 from dipeo_executor.nodes.base import CodeJob
 from dipeo_executor.sandbox import Sandbox
-from dipeo_kit import ids, rpc
+from dipeo_kit import ids, process, rpc
 from dipeo_protos.store.v1 import events_pb2, store_pb2
 
 NODES = 50
@@ -139,6 +139,7 @@ async def main(rounds: int) -> None:
         (folder / "files" / "note.txt").write_text("note")
         (folder / "child.light.yaml").write_text(CHILD)
         async with house(folder, inprocess=True) as home:
+            process.settle_heap()  # as every service does once it has started
             for _ in range(rounds):
                 figures.setdefault("journal", []).append(await journal_us(home))
                 for language in ("python", "bash"):
