@@ -1,5 +1,6 @@
 """Arrows between nodes, and what a diagram of them comes to."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,20 @@ class Outcome:
     async def play(self) -> None:
         """Run the steps, each when it is its turn. Raises NodeError, Stopped."""
         raise NotImplementedError
+
+    def send(self, index: int, output: Output) -> None:
+        """What a step produced goes on its way."""
+        self.outputs[index], self.last = output, index
+
+    def ended(self, index: int, task: "asyncio.Task[Output]") -> BaseException | None:
+        """Send on what a step produced; of a failed one the error, where it may go. Else the failure."""
+        step, error = self.steps[index], task.exception()
+        arrows = (arrow for arrow in self.arrows if arrow.source is step.work)
+        output = task.result() if error is None else error_going_on(step, error, arrows)
+        if output is None:
+            return error
+        self.send(index, output)
+        return None
 
     async def result(self) -> Any:
         """Run to the end. One endpoint: its value; several: by label; none: what came last."""

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from dipeo_executor.export.runtime.arrows import Arrow, Outcome, error_going_on
+from dipeo_executor.export.runtime.arrows import Arrow, Outcome
 from dipeo_executor.export.runtime.kinds import Output
 from dipeo_executor.export.runtime.running import Run, Step, perform
 
@@ -30,13 +30,8 @@ class Dag(Outcome):
             for task in sorted(done, key=tasks.__getitem__):
                 index = tasks.pop(task)
                 self.settled.add(index)
-                step, error = self.steps[index], task.exception()
-                arrows = (arrow for arrow in self.arrows if arrow.source is step.work)
-                output = task.result() if error is None else error_going_on(step, error, arrows)
-                if output is None:
-                    failure = failure or error
-                else:
-                    self.outputs[index], self.last = output, index
+                error = self.ended(index, task)
+                failure = failure or error
         if failure is not None:
             raise failure
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from dipeo_executor.export.runtime.arrows import Arrow, Outcome, error_going_on
+from dipeo_executor.export.runtime.arrows import Arrow, Outcome
 from dipeo_executor.export.runtime.kinds import Inputs, Output
 from dipeo_executor.export.runtime.running import Count, Run, Step, Stopped, perform
 
@@ -64,21 +64,16 @@ class Flow(Outcome):
             for task in sorted(done, key=tasks.__getitem__):
                 index = tasks.pop(task)
                 self.busy.discard(index)
-                step, error = self.steps[index], task.exception()
-                arrows = (self.arrows[it] for it in self.out[index])
-                output = task.result() if error is None else error_going_on(step, error, arrows)
-                if output is None:
-                    failure = failure or error
-                else:
-                    self._send(index, output)
+                error = self.ended(index, task)
+                failure = failure or error
         is_reached = not self.ends or any(index in self.outputs for index in self.ends)
         if not is_reached and any(self._is_spent(index) for index in self.waiting):
             raise Stopped("no endpoint was reached: a person is at its max_iteration")
 
     # --- tokens ---
 
-    def _send(self, index: int, output: Output) -> None:
-        self.outputs[index], self.last = output, index
+    def send(self, index: int, output: Output) -> None:
+        super().send(index, output)
         if self.steps[index].type == "condition":
             self.branch[index] = output.port
         for it in self.out[index]:
@@ -199,7 +194,7 @@ class Flow(Outcome):
             if self._is_spent(index) and company and fed and news and index in self.outputs:
                 self.passed_at[index] = self.person_runs
                 self._take(index)
-                self._send(index, self.outputs[index])
+                self.send(index, self.outputs[index])
                 return True
         return False
 
