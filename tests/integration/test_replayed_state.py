@@ -16,7 +16,8 @@ from lightly import light
 from dipeo_executor import executions, values, wire
 from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.scheduler import advance
-from dipeo_executor.engine.state import State, apply, new_state
+from dipeo_executor.engine.state import State, new_state
+from dipeo_executor.engine.transitions import apply
 from dipeo_executor.runner import Run
 from dipeo_protos.store.v1 import events_pb2
 

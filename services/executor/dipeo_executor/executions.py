@@ -15,7 +15,8 @@ from dipeo_executor.bundle import Bundle
 from dipeo_executor.compiler import compile_bundle
 from dipeo_executor.compute import Cluster
 from dipeo_executor.engine import events as ev
-from dipeo_executor.engine.state import State, apply, new_state
+from dipeo_executor.engine.state import State, new_state
+from dipeo_executor.engine.transitions import apply
 from dipeo_executor.errors import AppendRefused, StoreLost
 from dipeo_executor.files import ProjectFiles
 from dipeo_executor.http import Outgoing

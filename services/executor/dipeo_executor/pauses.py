@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from dipeo_executor.engine import events as ev
-from dipeo_executor.engine.state import State, apply
+from dipeo_executor.engine.state import State
+from dipeo_executor.engine.transitions import apply
 from dipeo_protos.store.v1 import store_pb2
 
 

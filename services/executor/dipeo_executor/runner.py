@@ -21,7 +21,8 @@ from dipeo_executor.budget import Alarm, Budget
 from dipeo_executor.context import NodeContext
 from dipeo_executor.engine import events as ev
 from dipeo_executor.engine.scheduler import advance, failed
-from dipeo_executor.engine.state import Frame, Running, State, apply
+from dipeo_executor.engine.state import Frame, Running, State
+from dipeo_executor.engine.transitions import apply
 from dipeo_executor.journal import Journal
 from dipeo_executor.llm import script
 from dipeo_executor.llm.metering import Metered

@@ -16,7 +16,8 @@ from dipeo_executor.engine.events import (
     RunStarted,
 )
 from dipeo_executor.engine.scheduler import advance, failed
-from dipeo_executor.engine.state import Limits, State, apply, new_state
+from dipeo_executor.engine.state import Limits, State, new_state
+from dipeo_executor.engine.transitions import apply
 from dipeo_executor.program import Edge, Node, Program
 
 Inputs = Mapping[str, Any]

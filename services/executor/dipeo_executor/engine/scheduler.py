@@ -25,7 +25,9 @@ from dipeo_executor.engine.events import (
 )
 from dipeo_executor.engine.graph import bits
 from dipeo_executor.engine.outcome import body, never_started, outputs, quiet_status, result
-from dipeo_executor.engine.state import Frame, State, apply, awaited, fresh_tokens, is_fresh
+from dipeo_executor.engine.state import Frame, State
+from dipeo_executor.engine.tokens import awaited, fresh_tokens, is_fresh
+from dipeo_executor.engine.transitions import apply
 from dipeo_executor.program import Node
 
 FATAL = frozenset({"budget_exceeded", "price_unknown"})  # codes of failures that no policy of a node can handle
