@@ -11,6 +11,7 @@ from mcp.server.session import ServerSession
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
     ListenHandler,
+    PromptsListChanged,
     ResourcesListChanged,
     ResourceUpdated,
     ServerEvent,
@@ -70,6 +71,8 @@ class Session:
             match event:
                 case ToolsListChanged():
                     await self.proxy.send_tool_list_changed()
+                case PromptsListChanged():
+                    await self.proxy.send_prompt_list_changed()
                 case ResourcesListChanged():
                     await self.proxy.send_resource_list_changed()
                 case ResourceUpdated(uri=uri) if uri in self.uris:

@@ -366,7 +366,7 @@ class FixtureHandlers(Handlers):
             if tools:
                 await notices.catalogue_changed(True, ())
             else:  # ours never change
-                await notices._tell_all(PromptsListChanged(), lambda proxy: proxy.send_prompt_list_changed())
+                await notices._tell_all(PromptsListChanged())
             return text("changed")
         if params.name in TOOLS:
             return await TOOLS[params.name][0](Call(self._service, ctx, params))
