@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from dipeo_cli import refs
+from dipeo_cli import cells, refs
+from dipeo_cli.figures import NAME_WIDTH
 from dipeo_cli.tables import columns, span
 
 Json = dict[str, Any]
@@ -34,7 +35,8 @@ def text(before: Json, after: Json) -> str:
         rows.append(("tokens", f"{one:,}", f"{other:,}", f"{change:+,}", ""))
     for node in found["nodes"]:
         runs = "" if node["runs"][0] == node["runs"][1] else f"{node['runs'][0]} → {node['runs'][1]} runs"
-        rows.append(_row(f"  {node['label']}", node["duration_ms"], runs))
+        label = cells.cut(cells.one_line(node["label"]), NAME_WIDTH)
+        rows.append(_row(f"  {label}", node["duration_ms"], runs))
     return columns(rows, right=(1, 2, 3))
 
 

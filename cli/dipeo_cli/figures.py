@@ -8,7 +8,8 @@ from dipeo_cli import cells, output
 from dipeo_cli.tables import columns
 
 Json = dict[str, Any]
-LABEL_WIDTH = 28
+LABEL_WIDTH = 28  # beside a bar
+NAME_WIDTH = 40  # in a table
 MIN_BAR = 10
 WAITS = {
     "waiting_ms": "for answers",
@@ -117,7 +118,7 @@ def _nodes(found: Json) -> str:
         spent = sum(run["duration_ms"] or 0 for run in runs)
         shares += spent / total
         tokens = _count(sum(run["token_usage"]["total"] for run in runs))
-        name, kind = runs[0]["label"], runs[0]["node_type"]
+        name, kind = cells.cut(cells.one_line(runs[0]["label"]), NAME_WIDTH), runs[0]["node_type"]
         lines.append((name, kind, f"{len(runs)}×", f"{spent:.0f}ms", f"{100 * spent / total:.1f}%", tokens))
         if len(runs) > 1:
             lines += [_one(run) for run in runs]
