@@ -60,9 +60,9 @@ def config(config: Config, client: str, *, http: bool, url: str, revoke: bool) -
             raise CliError(f"{client} has no key", code="not_found", exit_code=EXIT_NEGATIVE)
         output.say(f"the key of {client} is revoked")
         return 0
-    url = url or running_url(config.layout()) or DEFAULT_URL
     if client == "chatgpt":
-        return _chatgpt(url)
+        return _chatgpt(url or public_url(config.layout()))
+    url = url or running_url(config.layout()) or DEFAULT_URL
     command = _command(config)
     if http or url != (running_url(config.layout()) or DEFAULT_URL):
         key = local.make_key(config, client)
@@ -117,6 +117,18 @@ def running_url(layout: Layout) -> str:
         return ""
 
 
+def public_url(layout: Layout) -> str:
+    """Of the tunnel of this project's service; "" when there is none."""
+    import httpx2
+
+    try:
+        known = json.loads((layout.run / "mcp.json").read_text())
+        told = httpx2.get(f"http://127.0.0.1:{known['admin_port']}/tunnel", timeout=2).json()
+    except (OSError, ValueError, KeyError, httpx2.HTTPError):
+        return ""
+    return f"{told['url']}/mcp" if told.get("url") else ""
+
+
 def _local(config: Config) -> Any:
     if config.api_url:
         raise CliError(
@@ -149,7 +161,9 @@ def _over_http(it: Client, url: str, key: str) -> Json:
 
 
 def _chatgpt(url: str) -> int:
-    output.answer(url)
+    output.answer(url or DEFAULT_URL)
+    if not url:
+        output.warning("this address is of this machine alone: start `dipeo mcp serve --ngrok`, and ask again")
     output.say(f"put it into {CLIENTS['chatgpt'].where}")
     output.say(
         "ChatGPT comes from its own servers: the address has to be public (`dipeo mcp serve --ngrok`), and its "

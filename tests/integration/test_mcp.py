@@ -16,6 +16,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ToolsListChanged
 
+STAND_IN = Path(__file__).parents[2] / "services/mcp/tests/stand_in_agent.py"
 HELLO = chain("{label: Say, type: code_job, language: python, code: 'result = name'}").replace(
     "{label: Start, type: start}", "{label: Start, type: start, trigger_mode: manual, custom_data: {name: world}}"
 )
@@ -125,6 +126,35 @@ async def test_the_command_serves_over_http_with_a_key(project: Project):
     assert serving.returncode == 0
     assert "serving MCP" in err and "Traceback" not in err
     assert not state.exists()
+
+
+def test_the_command_opens_a_tunnel_tells_its_address_and_takes_it_down(project: Project, tmp_path: Path):
+    traces = tmp_path / "agent"
+    traces.mkdir()
+    agent = traces / "ngrok"
+    agent.write_text(f"#!{sys.executable}\n{STAND_IN.read_text()}")
+    agent.chmod(0o755)
+    project.environment |= {
+        "STAND_IN_FOLDER": str(traces),
+        "NGROK_AUTHTOKEN": "2abcDEFghiJKLmnoPQRstuVWXyz_0123456789",
+        "MCP_NGROK_PATH": str(agent),
+        "MCP_NGROK_PROBE": "false",  # the stand-in's address leads nowhere
+    }
+    assert project("mcp", "config", "chatgpt").out == "http://127.0.0.1:8010/mcp\n"
+    serving = project.start("mcp", "serve", "--port", "0", "--ngrok")
+    try:
+        assert serving.stderr is not None
+        while "tunnel online" not in (line := serving.stderr.readline()):
+            assert line, "it ended"
+        assert "https://stand-in-1.ngrok.test/mcp" in line
+        assert project("mcp", "config", "chatgpt").out == "https://stand-in-1.ngrok.test/mcp\n"
+    finally:
+        serving.terminate()
+        serving.communicate(timeout=20)
+    assert serving.returncode == 0
+    assert (traces / "deleted").exists()
+    pid = json.loads((traces / "argv.jsonl").read_text())["pid"]
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_nothing_of_it_is_loaded_on_other_paths():
