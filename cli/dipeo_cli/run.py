@@ -30,8 +30,7 @@ def run(config: Config, request: Request, diagram: lookup.Diagram | None = None)
         return 0
     timeout_s = request.timeout_s or request.default_timeout_s
     lines = prompts.stdin_lines(may_prompt=config.may_prompt) if request.interactive and not from_stdin else None
-    with follow.signals_raise():
-        gateway = stack.connect(config)
+    with follow.signals_raise(), stack.connect(config) as gateway:
         started = submit.submit(config, gateway, diagram, request, execution_id, timeout_s, lines is not None)
         submit.warn(started, diagram, request)
         _browse(gateway, request, execution_id)
@@ -64,8 +63,7 @@ def retry(config: Config, reference: str, from_node: str, request: Request) -> i
     """Run an ended run again from a node, or from what failed in it; its own options hold, its deadline begins anew."""
     execution_id = submit.execution_id()
     lines = prompts.stdin_lines(may_prompt=config.may_prompt) if request.interactive else None
-    with follow.signals_raise():
-        gateway = stack.connect(config)
+    with follow.signals_raise(), stack.connect(config) as gateway:
         started = gateway.retry(refs.resolve(reference, gateway), from_node, execution_id)
         if request.background:
             output.line({"session_id": execution_id, "status": "started"})
