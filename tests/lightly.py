@@ -10,3 +10,13 @@ def light(nodes: str, connections: str, persons: str = "") -> str:
     if persons:
         text += f"persons:\n{textwrap.indent(textwrap.dedent(persons).strip(), '  ')}\n"
     return text
+
+
+SUM = light(
+    """
+    - {label: Start, type: start}
+    - {label: Sum, type: code_job, code: "result = 2 + 3"}
+    - {label: Done, type: endpoint}
+    """,
+    "- {from: Start, to: Sum}\n- {from: Sum, to: Done}",
+)  # 5

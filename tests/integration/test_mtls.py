@@ -7,18 +7,9 @@ from pathlib import Path
 from certificates import Authority
 from cluster import Service, cluster
 from command import clean_environment, wait_for
+from lightly import SUM
 
 from dipeo_kit import healthcheck, identity
-
-DIAGRAM = """version: light
-nodes:
-  - {label: Start, type: start}
-  - {label: Sum, type: code_job, code: "result = 2 + 3"}
-  - {label: Done, type: endpoint}
-connections:
-  - {from: Start, to: Sum}
-  - {from: Sum, to: Done}
-"""
 
 
 def variables(authority: Authority) -> dict[str, str]:
@@ -48,7 +39,7 @@ def test_every_service_refuses_to_start_with_half_of_what_it_needs(tmp_path: Pat
 def test_a_run_goes_through_services_that_show_each_other_certificates_and_strangers_are_told(tmp_path: Path):
     ours, theirs = Authority(tmp_path / "ours"), Authority(tmp_path / "theirs")
     with cluster(tmp_path / "base", executors=1, environment=variables(ours), tcp=True) as house:
-        house.project.write("sum.light.yaml", DIAGRAM)
+        house.project.write("sum.light.yaml", SUM)
         assert house.project("run", "sum.light.yaml", check=0).out.rstrip().endswith("5")
 
         store = house.store.environment["DIPEO_STORE_LISTEN"]

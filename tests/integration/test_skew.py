@@ -17,19 +17,11 @@ import pytest
 from cluster import Cluster, cluster
 from command import wait_for
 from graphql import GraphQLSchema, build_schema, parse, validate
+from lightly import SUM
 
 from dipeo_cli import __version__
 
 SCHEMA = (Path(__file__).parents[2] / "docs" / "schema.graphql").read_text()
-DIAGRAM = """version: light
-nodes:
-  - {label: Start, type: start}
-  - {label: Sum, type: code_job, code: "result = 2 + 3"}
-  - {label: Done, type: endpoint}
-connections:
-  - {from: Start, to: Sum}
-  - {from: Sum, to: Done}
-"""
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,7 @@ def door(house: Cluster, release: Release) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with cluster(tmp_path_factory.mktemp("house"), executors=1) as running:
-        running.project.write("sum.light.yaml", DIAGRAM)
+        running.project.write("sum.light.yaml", SUM)
         yield running
 
 
