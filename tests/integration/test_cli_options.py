@@ -37,9 +37,8 @@ def test_one_answer_in_four_forms(house: Project) -> None:
 
 
 def test_quiet_leaves_out_everything_but_errors(house: Project) -> None:
-    for command in (["new", "hushed"], ["-q", "keys", "list"], ["integrations", "validate", "-q", "--path", "."]):
-        done = house(*command, *([] if "-q" in command else ["-q"]))
-        assert "hint" in done.err or done.err == "", command
+    for command in (["new", "hushed", "-q"], ["-q", "keys", "list"], ["integrations", "list", "-q"]):
+        assert house(*command).err == "", command
     assert house("run", "ok", "--quiet").err == ""
     assert "error:" in house("-q", "run", "fail").err
 
