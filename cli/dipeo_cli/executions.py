@@ -176,7 +176,10 @@ def answer(config: Config, reference: str, words: list[str], *, as_json: bool) -
         if not words:
             return _list_questions(execution, questions, as_json=as_json)
         question = _choose(questions, words, execution_id)
-        gateway.respond(execution_id, question.node_id, words[-1], question.prompt_id)
+        text = question.choice(words[-1]) if words[-1] else ""
+        if text is None:
+            raise Usage(f'"{question.label}" is answered with one of {", ".join(question.options)}')
+        gateway.respond(execution_id, question.node_id, text, question.prompt_id)
     told = {"session_id": execution_id, "node": question.label, "status": "answered"}
     output.document(told) if as_json else output.answer(f'answered "{question.label}"')
     return 0
@@ -187,7 +190,8 @@ def _list_questions(execution: Json, questions: list[prompts.Question], *, as_js
         output.document(execution.get("pending_interactions") or [])
     for question in questions:
         if not as_json:
-            output.answer(f"{question.label}: {question.prompt}")
+            options = f" (one of: {', '.join(question.options)})" if question.options else ""
+            output.answer(f"{question.label}: {question.prompt}{options}")
     if not questions:
         output.error(f"{execution['id']} asks nothing")
     return 0 if questions else EXIT_NEGATIVE

@@ -7,8 +7,8 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Question:
     context: str
     default: str
     options: tuple[str, ...]
+    sensitive: bool = False
 
     @classmethod
     def from_data(cls, data: Event) -> "Question":
@@ -39,7 +40,15 @@ class Question:
             context=str(data.get("context") or ""),
             default=str(data.get("default") or ""),
             options=tuple(map(str, data.get("options") or ())),
+            sensitive=bool(data.get("sensitive")),
         )
+
+    def choice(self, text: str) -> str | None:
+        """What is answered by `text`: itself, or the option it is or is the number of; None when it is none of them."""
+        if not self.options or text in self.options:
+            return text
+        number = int(text) if text.strip().isdecimal() else 0
+        return self.options[number - 1] if 1 <= number <= len(self.options) else None
 
 
 class Lines:
@@ -71,6 +80,11 @@ class Desk:
         self._open: list[Question] = []
         self._asked: Question | None = None
         self._typed = ""
+        self._hidden = ExitStack()  # while it holds something, the terminal does not show what is typed
+
+    def close(self) -> None:
+        """Give the terminal back as it was."""
+        self._hidden.close()
 
     @property
     def waiting(self) -> bool:
@@ -94,6 +108,7 @@ class Desk:
             if os.isatty(0):
                 output.tell("")  # leaves the line on which somebody may be typing
                 _forget_typed()
+            self._hidden.close()
             output.tell(f'(the question of "{self._asked.label}" is closed: {outcome})')
             self._asked, self._typed = None, ""
         self._open = [question for question in self._open if question.prompt_id != prompt_id]
@@ -108,16 +123,19 @@ class Desk:
         line = self._lines.poll()
         if line is None:
             return
-        if line.endswith("\\") and not self._lines.at_end:
+        if line.endswith("\\") and not self._lines.at_end and not self._asked.sensitive:
             self._typed += line[:-1] + "\n"
             return
         question, text = self._asked, self._typed + line
         self._asked, self._typed = None, ""
-        if question.options and text and text not in question.options and not self._lines.at_end:
-            output.say(f"  {text} is none of {', '.join(question.options)}")
+        self._hidden.close()
+        answer = question.choice(text or question.default)
+        if answer is None and (text or not self._lines.at_end):
+            said = "that" if question.sensitive or not text else text
+            output.tell(f"  {said} is none of {', '.join(question.options)}")
             return  # it is asked again
         self._open.remove(question)
-        self._send(gateway, question, text or question.default)
+        self._send(gateway, question, answer or "")
 
     def _ask(self, question: Question) -> None:
         self._pause()
@@ -125,10 +143,14 @@ class Desk:
         if self._verbose and question.context:
             output.tell(f"  {question.context}")
         if question.options:
-            output.say(f"  (one of: {', '.join(question.options)})")
+            for number, option in enumerate(question.options, 1):
+                output.tell(f"  {number}) {option}")
         if question.default:
             output.tell(f"  (empty line: {question.default})")
         if os.isatty(0):
+            if question.sensitive:
+                output.tell("  (what you type is not shown)")
+                self._hidden.enter_context(_unseen())
             print("> ", end="", file=sys.stderr, flush=True)
 
     def _send(self, gateway: Gateway, question: Question, text: str) -> None:
@@ -138,6 +160,21 @@ class Desk:
             if error.code not in ("conflict", "not_found"):
                 raise
             output.tell(f'(the question of "{question.label}" was answered elsewhere)')
+
+
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """The terminal shows nothing of what is typed but the end of the line."""
+    import termios
+
+    kept = termios.tcgetattr(0)
+    hidden = [*kept]
+    hidden[3] = (kept[3] & ~termios.ECHO) | termios.ECHONL
+    termios.tcsetattr(0, termios.TCSADRAIN, hidden)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, kept)
 
 
 def _forget_typed() -> None:

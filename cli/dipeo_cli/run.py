@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ def _followed(
     follower = follow.Follower(connect, execution_id, view, desk, fail_fast=request.fail_fast)
     patience_s = timeout_s and timeout_s + GRACE_S
     try:
-        _to_end(follower, view, config, patience_s, request.wait_s)
+        with closing(desk):
+            _to_end(follower, view, config, patience_s, request.wait_s)
     except follow.GaveUp as error:
         raise _no_end(request, execution_id, timeout_s or 0) from error
     except follow.WaitedLongEnough as error:

@@ -22,7 +22,9 @@ INPUTS = """Variables of a run are one JSON object, put together in this order; 
   -i key=@file        the text of a file
 
 Questions of user_response nodes are answered by --answer LABEL=TEXT, by --answers FILE (a JSON object), by lines of a
-pipe in the order they are asked, or on the terminal. --no-interactive answers them with ""."""
+pipe in the order they are asked, or on the terminal. --no-interactive answers them with "".
+A node with options takes one of them, by its text or its number; what is typed for a sensitive one is not shown. The
+answer is the output of its node like any other: `dipeo show` and `dipeo results` have it."""
 
 EXIT_CODES = """  0    it went well; of `run`: completed, and the result is no error
   1    the answer is no: a run failed, was aborted or timed out, a diagram is invalid, something was not found

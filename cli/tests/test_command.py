@@ -137,6 +137,25 @@ def test_a_question_is_answered_by_the_next_line_of_a_pipe(remote: Any, script: 
     assert (answer["response"], answer["metadata"]) == ("Alice", {"prompt_id": "p1"})
 
 
+def test_one_of_its_options_answers_a_question_by_text_or_number_and_nothing_else_does(
+    remote: Any, script: Any
+) -> None:
+    def asked(number: int) -> list[dict[str, Any]]:
+        prompt = {"prompt_id": f"p{number}", "prompt": "Which?", "options": ["tea", "7 up"]}
+        return [
+            script.node(number, "INTERACTIVE_PROMPT", "Ask", **prompt),
+            {"until": "sendInteractiveResponse"},
+        ]
+
+    script.scripts = [[*asked(1), script.final(2)]]
+    done = remote("run", "ok", stdin="rum\n3\n\n2\n")
+    assert done.returncode == 0, done.stderr
+    assert "  1) tea\n  2) 7 up\n" in done.stderr
+    refusals = [line.strip() for line in done.stderr.splitlines() if "is none of" in line]
+    assert refusals == [f"{said} is none of tea, 7 up" for said in ("rum", "3", "that")]
+    assert dict(script.asked)["sendInteractiveResponse"]["input"]["response"] == "7 up"
+
+
 def test_a_question_closed_elsewhere_is_withdrawn_and_holds_nothing_up(remote: Any, script: Any) -> None:
     script.scripts = [
         [

@@ -14,6 +14,7 @@ DIAGRAMS = {
     "slow": "{label: Nap, type: code_job, language: bash, code: 'sleep 8; echo rested'}",
     "brief": "{label: Nap, type: code_job, language: bash, code: 'sleep 1; echo rested'}",
     "ask": "{label: Ask, type: user_response, prompt: What is your name?, timeout: 5}",
+    "choose": "{label: Choose, type: user_response, prompt: Which?, options: [tea, coffee]}",
     "ask_on": "{label: Ask, type: user_response, prompt: What is your name?}",
     "unknown": "{label: Zoo, type: zebra}",
 }

@@ -221,6 +221,18 @@ def test_a_question_waits_and_is_answered_from_elsewhere(house: Any, eventually:
     assert (nothing.code, nothing.out) == (1, "")
 
 
+def test_an_answer_that_is_no_option_is_refused_with_the_options_and_the_question_stays(
+    house: Any, eventually: Any
+) -> None:
+    execution_id = house.background("choose")
+    eventually(lambda: house("answer", execution_id).code == 0)
+    assert house("answer", execution_id).out == "Choose: Which? (one of: tea, coffee)\n"
+    refused = house("answer", execution_id, "rum")
+    assert refused.code == 2 and '"Choose" is answered with one of tea, coffee' in refused.err
+    assert house("answer", execution_id, "2").code == 0
+    assert house("watch", execution_id, "-q").out == SUCCESS + "coffee\n"
+
+
 def test_logs_are_one_array_or_lines(house: Any) -> None:
     execution_id = house("run", "ok", "--json").json["session_id"]
     events = house("logs", execution_id, "--json").json

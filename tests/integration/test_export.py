@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from command import chain
 from exported_diagrams import MANY
 from house import House
 from lightly import light
@@ -216,3 +217,23 @@ async def test_a_question_nobody_answers_in_time_does_not_hold_the_script_nor_ea
     printed, said = await asyncio.wait_for(process.stdout.read(), 20), await process.stderr.read()
     assert await process.wait() == 0, said
     assert json.loads(printed) == {"first": "", "second": "Ada", "third": ""}
+
+
+async def test_a_script_takes_one_of_the_options_by_text_or_number_and_asks_again_for_anything_else(
+    home: House,
+) -> None:
+    choose = "{label: Ask, type: user_response, prompt: Which?, options: [tea, coffee]}"
+    script = await script_of(home, chain(choose))
+
+    def answered(*options: str, stdin: str = "") -> tuple[int, str, str]:
+        done = run_script(home.base, script, *options, stdin=stdin)
+        return done.returncode, done.stdout, done.stderr
+
+    code, printed, said = await asyncio.to_thread(answered, stdin="rum\n\n2\n")
+    assert (code, printed) == (0, "coffee\n")
+    assert said.count("Which?\n  1) tea\n  2) coffee\n> ") == 3
+    assert said.count("that is none of tea, coffee") == 2
+    assert (await asyncio.to_thread(answered, stdin="tea"))[:2] == (0, "tea\n")
+    assert (await asyncio.to_thread(answered, "--answer", "Ask=coffee"))[:2] == (0, "coffee\n")
+    code, _, said = await asyncio.to_thread(answered, "--answer", "Ask=rum")
+    assert code != 0 and "the answer is none of its options: tea, coffee" in said

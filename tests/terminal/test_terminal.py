@@ -36,6 +36,10 @@ connections:
   - {from: Join, to: Done}
 """
 ASK = chain("{label: Ask, type: user_response, prompt: What is your name?}")
+SECRET = chain(
+    "{label: Ask, type: user_response, prompt: Which key?, sensitive: true}",
+    "{label: Length, type: code_job, language: python, code: 'result = len(default)'}",
+)
 EXPIRES = chain("{label: Ask, type: user_response, prompt: What is your name?, timeout: 1}")
 STREAMED = """version: light
 persons:
@@ -70,6 +74,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     for name, text in {
         "parallel": PARALLEL,
         "ask": ASK,
+        "secret": SECRET,
         "expires": EXPIRES,
         "slow": SLOW,
         "streamed": STREAMED,
@@ -118,6 +123,35 @@ def test_a_question_is_asked_on_its_own_line_and_answered(window: Open) -> None:
     lines = [line.rstrip() for line in end.splitlines() if line.strip()]
     assert "> Grace Hopper" in lines
     assert lines[-3:] == ["✅ Execution Successful", "Grace Hopper", MARK.strip()]
+
+
+@pytest.mark.parametrize("how", ["a diagram", "a script"])
+def test_a_secret_is_not_shown_while_it_is_typed_nor_afterwards(window: Open, project: Project, how: str) -> None:
+    command = f"{DIPEO} run secret"
+    if how == "a script":
+        project("export", "secret", "secret.py")
+        command = f"{sys.executable} secret.py"
+    with window() as screen:
+        screen.run(command)
+        screen.see(r"^> ?$" if how == "a diagram" else r"^Which key\? ?$")
+        screen.type("hunter2\\")
+        end = screen.done()
+        screen.run("clear; stty -a | grep -ow -e '-*echo'")
+        screen.see(r"^echo$")
+    lines = [line.rstrip() for line in end.splitlines() if line.strip()]
+    assert "hunter2" not in end
+    assert lines[-2:] == ["8", MARK.strip()]
+
+
+def test_ctrl_c_at_a_secret_gives_the_terminal_back_as_it_was(window: Open) -> None:
+    with window() as screen:
+        screen.run(f"{DIPEO} run secret")
+        screen.see(r"^> ?$")
+        screen.keys("hunter2")
+        screen.press("C-c")
+        assert "hunter2" not in screen.done()
+        screen.run("clear; stty -a | grep -ow -e '-*echo'")
+        screen.see(r"^echo$")
 
 
 def test_a_question_that_expires_leaves_no_stuck_prompt(window: Open) -> None:

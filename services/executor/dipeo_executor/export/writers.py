@@ -150,6 +150,10 @@ def _user_response(writer: Writer, node: Node) -> list[str]:
     writer.uses.add("answer_of")
     more = {"timeout_s": literal(props.timeout)} if props.timeout else {}
     more |= {"required": "True"} if props.required else {}
+    more |= {"options": literal(tuple(props.options))} if props.options else {}
+    if props.sensitive:
+        writer.uses.add("unseen")
+        more["typing"] = "unseen"
     lines = f"prompt = {writer.filled(props.prompt, 'prompt')}".splitlines()
     return [*lines, f"return await {call('answer_of', ['run', literal(node.label), 'prompt'], more)}"]
 

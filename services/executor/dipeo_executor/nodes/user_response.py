@@ -16,7 +16,7 @@ class Props(base.Props):
     show_context: bool = True
     required: bool = False  # no answer is an error, not ""
     options: list[str] = Field(default_factory=list, max_length=100)  # what may be answered; none: any text
-    sensitive: bool = False  # the answer is a secret: only our own front ends may ask for it
+    sensitive: bool = False  # the answer is a secret: only our own front ends may ask for it, unseen
 
 
 class NoAnswer(base.NodeError):
