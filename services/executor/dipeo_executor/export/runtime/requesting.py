@@ -54,7 +54,7 @@ async def call_api(
     request = urllib.request.Request(address, data, lines, method=method)
     for attempt in range(retries + 1):
         try:
-            return await in_thread(answered, request, timeout_s)
+            return await in_thread(fetched, request, timeout_s)
         except urllib.error.HTTPError as error:
             with error:
                 said = error.read().decode("utf-8", "replace").strip()[:2048]
@@ -67,7 +67,7 @@ async def call_api(
     raise AssertionError("the last try returns or raises")
 
 
-def answered(request: urllib.request.Request, timeout_s: float) -> Any:
+def fetched(request: urllib.request.Request, timeout_s: float) -> Any:
     with urllib.request.urlopen(request, timeout=timeout_s) as response:
         content, kind = response.read(), response.headers.get("Content-Type", "")
         charset = response.headers.get_content_charset("utf-8")
