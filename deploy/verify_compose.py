@@ -1,10 +1,12 @@
 """Build every image, start the house with docker compose, and check that nothing is lost: `make verify-compose`.
 
-Examples run through the composed gateway; then every container is killed in turn during a run; then a hundred runs are
-in flight while every service is restarted; then a Dask cluster runs the code. Skips where no Docker engine answers.
-BASE_IMAGE and POSTGRES_IMAGE choose other base images; what it starts has names of its own and is removed at the end.
+Examples run through the composed gateway, and one is published to MCP clients; then every container is killed in turn
+during a run; then a hundred runs are in flight while every service is restarted; then a Dask cluster runs the code.
+Skips where no Docker engine answers. BASE_IMAGE and POSTGRES_IMAGE choose other base images; what it starts has names
+of its own and is removed at the end.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -20,6 +22,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 ROOT = Path(__file__).parent.parent
 PROJECT = "dipeo-verify"
@@ -139,12 +145,34 @@ def main() -> int:
         check("postgres" in house.compose("logs", "--no-log-prefix", "store"), "the store does not use Postgres")
         for name, words in EXAMPLES.items():
             print(f"{name}: {house.dipeo(*words).splitlines()[0]}")
+        published_as_a_tool(house)
         for service in SERVICES:
             killed_during_a_run(house, service)
         restarted_under_load(house)
         computed_by_dask(house)
     print("nothing was lost")
     return 0
+
+
+def published_as_a_tool(house: House) -> None:
+    """What the command line publishes through the gateway, the MCP service offers."""
+    house.dipeo("compile", "examples/hello.light.yaml", "--push-as", "hello")
+    wait_for(lambda: "diagram_hello" in tools(house), "the published diagram to be a tool")
+    house.dipeo("mcp", "unpublish", "hello")
+    wait_for(lambda: "diagram_hello" not in tools(house), "the tool to be gone")
+
+
+def tools(house: House) -> list[str]:
+    async def asked() -> list[str]:
+        async with (
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as http,
+            Client(streamable_http_client(url, http_client=http), cache=None) as client,
+        ):
+            return [tool.name for tool in (await client.list_tools()).tools]
+
+    url = f"http://127.0.0.1:{house.environment['DIPEO_MCP_PORT']}/mcp"
+    key = (house.folder / "secrets/mcp_api_keys").read_text().strip()
+    return asyncio.run(asked())
 
 
 def killed_during_a_run(house: House, service: str) -> None:

@@ -142,6 +142,20 @@ class Gateway:
             raise FilesWanted("the executor wants files", context=report)
         return report
 
+    def publish(self, name: str, text: str, format: str, *, overwrite: bool) -> Json:
+        """{uri, etag, replaced}. Raises Conflict when there is one of that name that may not be replaced."""
+        variables = {"name": name, "file": text, "format": format.upper(), "overwrite": overwrite}
+        return _unwrapped(self.execute(operations.UPLOAD_DIAGRAM, variables)["uploadDiagram"])
+
+    def published(self) -> list[Json]:
+        """{name, tool, uri, format, etag, updated_at, updated_by} each."""
+        found: list[Json] = self.execute(operations.PUBLISHED_DIAGRAMS, {})["publishedDiagrams"]
+        return found
+
+    def unpublish(self, name: str) -> None:
+        """Raises CliError with code not_found."""
+        _unwrapped(self.execute(operations.DELETE_DIAGRAM, {"name": name})["deleteDiagram"])
+
     def files(self, execution_id: str) -> list[Json]:
         """What a run has written on a remote executor: {name, size, sha256} each."""
         found: list[Json] = self.execute(operations.EXECUTION_FILES, {"id": execution_id})["executionFiles"]

@@ -77,17 +77,25 @@ def _report(config: Config, name: str, asked: Asked) -> Json:
         output.answer("\n".join(diagnostics.annotations(report["errors"], report["warnings"], diagram.path)))
     else:
         _print(report, subject, diagram.path, asked, rich=config.verbosity > 0 or sys.stdout.isatty())
+        if pushed := report.get("pushed"):
+            _print_pushed(pushed, config.api_url)
     return report | {"source": diagram.path or "stdin"}
 
 
 def _compiled(config: Config, diagram: lookup.Diagram, asked: Asked) -> Json:
     with stack.connect(config) as gateway:
         report = uploads.with_files(config, lambda sent: gateway.compile_diagram(diagram, asked.changes, sent))
-    if asked.push and report["valid"]:
-        push = asked.push
-        report["pushed"] = publishing.push(
-            config, diagram, name=push.name, format=report["format"], target_dir=push.target_dir, clobber=push.clobber
-        )
+        if asked.push and report["valid"]:
+            push = asked.push
+            report["pushed"] = publishing.push(
+                config,
+                gateway,
+                diagram,
+                name=push.name,
+                format=report["format"],
+                target_dir=push.target_dir,
+                clobber=push.clobber,
+            )
     return report
 
 
@@ -117,10 +125,12 @@ def _print(report: Json, subject: str, path: str, asked: Asked, *, rich: bool) -
         _print_briefly(errors, warnings)
     if report["valid"] and not _good(report, asked):
         output.error(f"{subject} has warnings, and --strict counts them")
-    if pushed := report.get("pushed"):
-        replaced = " (replaced)" if pushed["replaced"] else ""
-        output.answer(f"{output.symbol('✅', 'OK:')} Pushed diagram to: {pushed['path']}{replaced}")
-        output.answer(f"   {pushed['uri']}")
+
+
+def _print_pushed(pushed: Json, api_url: str) -> None:
+    replaced = " (replaced)" if pushed["replaced"] else ""
+    output.answer(f"{output.symbol('✅', 'OK:')} Pushed diagram to: {pushed['path'] or api_url}{replaced}")
+    output.answer(f"   {pushed['uri']}")
 
 
 def _print_briefly(errors: list[Json], warnings: list[Json]) -> None:

@@ -20,16 +20,17 @@ Json = dict[str, Any]
 
 def list_(config: Config, query: str, *, root: str, published: bool, format: str, as_json: bool) -> int:
     folder = push.FOLDER if published else _folder(config, root)
-    files = _files(config, folder) if config.api_url or (config.base / folder).is_dir() else []
-    found = [
-        {**it, "name": Path(it["path"]).stem}
-        for it in files
-        if (not format or it["format"] == format) and _fits(query, it)
-    ]
+    if published and config.api_url:
+        where, files = config.api_url, _published(config)
+    else:
+        where = str(config.base / folder)
+        there = _files(config, folder) if config.api_url or (config.base / folder).is_dir() else []
+        files = [{**it, "name": Path(it["path"]).stem} for it in there]
+    found = [it for it in files if (not format or it["format"] == format) and _fits(query, it)]
     if as_json:
         output.document({"diagrams": found})
     elif not found:
-        output.say(f"no diagrams found in {config.base / folder}")
+        output.say(f"no diagrams found in {where}")
     else:
         rows = [("PATH", "FORMAT", "NODES", "")]
         rows += [(it["path"], it["format"], _text(it["nodes"]), _text(it["description"])) for it in found]
@@ -46,6 +47,15 @@ def _files(config: Config, folder: str) -> list[Json]:
         if config.api_url:
             raise
         return list(_by_name(config.base, folder))
+
+
+def _published(config: Config) -> list[Json]:
+    """Of a gateway elsewhere, which has no files: `path` is the address it has for MCP clients."""
+    with stack.connect(config) as gateway:
+        return [
+            {"name": it["name"], "path": it["uri"], "format": it["format"], "nodes": None, "description": None}
+            for it in gateway.published()
+        ]
 
 
 def _folder(config: Config, root: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dipeo_cli import output
+from dipeo_cli import output, stack
 from dipeo_cli.config import Config, Layout
 from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Usage
 
@@ -80,8 +80,7 @@ def config(config: Config, client: str, *, http: bool, url: str, revoke: bool) -
 
 
 def list_(config: Config, *, as_json: bool) -> int:
-    found: list[Json] = _local(config).published(config)
-    url = running_url(config.layout())
+    found, url = (_elsewhere(config), "") if config.api_url else _here(config)
     if as_json:
         output.document({"diagrams": found, "url": url or None})
         return 0
@@ -89,14 +88,29 @@ def list_(config: Config, *, as_json: bool) -> int:
         output.say("nothing is published; `dipeo compile DIAGRAM --push-as NAME` does it")
     width = max((len(it["name"]) for it in found), default=0)
     for it in found:
-        output.answer(f"{it['name']:<{width}}  {it['tool']}  {it['path']}")
-    output.say(f"served at {url}" if url else "not served; `dipeo mcp serve` does it")
+        output.answer(f"{it['name']:<{width}}  {it['tool']}  {it['path'] or it['uri']}")
+    if config.api_url:
+        output.say(f"served by the MCP service beside {config.api_url}")
+    else:
+        output.say(f"served at {url}" if url else "not served; `dipeo mcp serve` does it")
     return 0
 
 
+def _here(config: Config) -> tuple[list[Json], str]:
+    """Also the address of the service; "" when none runs."""
+    return _local(config).published(config), running_url(config.layout())
+
+
+def _elsewhere(config: Config) -> list[Json]:
+    with stack.connect(config) as gateway:
+        return [{"name": it["name"], "tool": it["tool"], "path": None, "uri": it["uri"]} for it in gateway.published()]
+
+
 def unpublish(config: Config, name: str, *, as_json: bool) -> int:
-    removed = _local(config).unpublish(config, name)
-    if not removed:
+    if config.api_url:
+        with stack.connect(config) as gateway:
+            gateway.unpublish(name)
+    elif not _local(config).unpublish(config, name):
         raise CliError(
             f"{name} is not published", code="not_found", exit_code=EXIT_NEGATIVE, hint="see `dipeo mcp list`"
         )
@@ -132,7 +146,7 @@ def public_url(layout: Layout) -> str:
 def _local(config: Config) -> Any:
     if config.api_url:
         raise CliError(
-            "these commands are about this project's own service, not about a gateway elsewhere",
+            "this command is about this project's own service, not about a gateway elsewhere",
             code="not_supported",
             exit_code=EXIT_NEGATIVE,
             hint="there, run dipeo-mcp beside the gateway",

@@ -128,6 +128,21 @@ query CompileDiagram(
   compileDiagram(source: $source, path: $path, format: $format, changes: $changes, uploads: $uploads)
 }"""
 
+UPLOAD_DIAGRAM = """
+mutation UploadDiagram($file: Upload!, $format: DiagramFormatGraphQL!, $name: String, $overwrite: Boolean!) {
+  uploadDiagram(file: $file, format: $format, name: $name, overwrite: $overwrite)
+}"""
+
+PUBLISHED_DIAGRAMS = """
+query PublishedDiagrams {
+  publishedDiagrams
+}"""
+
+DELETE_DIAGRAM = f"""
+mutation DeleteDiagram($name: String!) {{
+  deleteDiagram(diagram_id: $name) {{ {_RESULT} deleted_id }}
+}}"""
+
 GET_NODE_TYPES = """
 query GetNodeTypes {
   getNodeTypes

@@ -1,17 +1,17 @@
 """`dipeo compile --push-as`: publish a diagram that compiles (spec/cli.md §6.4)."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 from dipeo_cli import lookup, texts
+from dipeo_cli.client import Gateway
 from dipeo_cli.config import Config
-from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Usage
+from dipeo_cli.errors import EXIT_NEGATIVE, CliError, Conflict, Usage
+from dipeo_kit import publishing
 
 FOLDER = "projects/mcp-diagrams"  # under BASE; the local gateway offers what lies there
 SUFFIXES = (".light.yaml", ".readable.yaml", ".native.json", ".yaml", ".yml", ".json")
 MAX_NAME = 100
-_PUBLISHED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_name(name: str, *, published: bool) -> None:
@@ -27,7 +27,7 @@ def check_name(name: str, *, published: bool) -> None:
         else "it contains .." if ".." in name
         else "it contains a control character" if not name.isprintable()
         else "it has something else than letters a to z, digits, dots, _ and - after a letter or digit"
-        if published and not _PUBLISHED.fullmatch(_plain(name))
+        if published and not publishing.is_name(_plain(name))
         else ""
     )  # fmt: skip
     if problem:
@@ -35,17 +35,22 @@ def check_name(name: str, *, published: bool) -> None:
 
 
 def push(
-    config: Config, diagram: lookup.Diagram, *, name: str, format: str, target_dir: str, clobber: bool
+    config: Config,
+    gateway: Gateway,
+    diagram: lookup.Diagram,
+    *,
+    name: str,
+    format: str,
+    target_dir: str,
+    clobber: bool,
 ) -> dict[str, Any]:
-    """Writes the text as it is. {name, path, uri, replaced}. `format`: as the executor told it.
+    """Keeps the text as it is. {name, path, uri, replaced}. `format`: as the executor told it.
 
-    With --target-dir a local file, which publishes nothing; else BASE's folder of published diagrams.
+    With --target-dir a local file, which publishes nothing; else the catalogue of a gateway elsewhere, where `path` is
+    None, or BASE's folder of published diagrams.
     """
     if config.api_url and not target_dir:
-        raise CliError(
-            "a gateway elsewhere takes no published diagrams yet", code="not_supported", exit_code=EXIT_NEGATIVE,
-            hint="give --target-dir to write a local file",
-        )  # fmt: skip
+        return _uploaded(gateway, diagram.text, name=_plain(name), format=format, clobber=clobber)
     folder = Path.cwd() / target_dir if target_dir else config.base / FOLDER
     file = name if name.endswith(SUFFIXES) else f"{name}{'.json' if format == 'native' else '.yaml'}"
     path = folder / file
@@ -55,7 +60,16 @@ def push(
             f"{path} exists", code="conflict", exit_code=EXIT_NEGATIVE, hint="leave out --no-clobber to replace it"
         )
     texts.write(path, diagram.text)
-    return {"name": name, "path": str(path), "uri": f"dipeo://diagrams/{_plain(name)}", "replaced": replaced}
+    return {"name": name, "path": str(path), "uri": f"{publishing.URI}{_plain(name)}", "replaced": replaced}
+
+
+def _uploaded(gateway: Gateway, text: str, *, name: str, format: str, clobber: bool) -> dict[str, Any]:
+    try:
+        made = gateway.publish(name, text, format, overwrite=clobber)
+    except Conflict as error:
+        hint = "publish it again to replace it" if clobber else "leave out --no-clobber to replace it"
+        raise Conflict(str(error), code=error.code, exit_code=error.exit_code, hint=hint) from error
+    return {"name": name, "path": None, "uri": made["uri"], "replaced": made["replaced"]}
 
 
 def _plain(name: str) -> str:

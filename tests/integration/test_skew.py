@@ -108,6 +108,16 @@ def test_with_an_older_gateway_what_both_know_works_and_what_it_lacks_is_said(ho
         assert f"{url} is release 0.0.9, older than this dipeo {__version__}" in told.out + told.err
 
 
+def test_an_older_gateway_that_takes_no_published_diagrams_says_so(house: Cluster):
+    begin = SCHEMA.index('  """\n  Publishes a diagram')
+    upload = SCHEMA[begin : SCHEMA.index("\n", SCHEMA.index("  uploadDiagram(")) + 1]
+    with door(house, Release("0.0.9", without(upload))) as url:
+        refused = house.project("compile", "sum.light.yaml", "--push-as", "sum", "--api-url", url, "--json")
+        assert (refused.code, refused.json["error_code"]) == (1, "not_supported")
+        assert f"the gateway at {url} is release 0.0.9, older" in refused.json["error"]
+        assert "field 'uploadDiagram'" in refused.json["error"]
+
+
 def test_behind_a_newer_gateway_that_no_longer_knows_something_the_command_line_is_to_be_upgraded(house: Cluster):
     with door(house, Release("9.0.0", without(RETRY))) as url:
         refused = house.project("retry", f"exec_{'0' * 32}", "--api-url", url, check=1)

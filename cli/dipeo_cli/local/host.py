@@ -150,7 +150,11 @@ async def _services(
     stored = StoreSettings(url=f"sqlite:///{layout.database}", listen=addresses["store"], **_master_key_file(layout))
     executed = ExecutorSettings(listen=addresses["executor"], store=addresses["store"], base_dir=layout.base)
     served_by = GatewaySettings(
-        store=addresses["store"], executor=addresses["executor"], token=SecretStr(token), base=str(layout.base)
+        store=addresses["store"],
+        executor=addresses["executor"],
+        token=SecretStr(token),
+        base=str(layout.base),
+        published="files",
     )
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context

@@ -18,7 +18,8 @@ from dipeo_cli.errors import EXIT_NEGATIVE, EXIT_UNAVAILABLE, CliError
 from dipeo_cli.local.host import load_env
 from dipeo_cli.local.published import Folder
 from dipeo_kit import errors as kit
-from dipeo_mcp import keys, names
+from dipeo_kit import publishing
+from dipeo_mcp import keys
 from dipeo_mcp import settings as rules
 from dipeo_mcp.errors import EXIT_CONFIG, SettingsRefused
 from dipeo_mcp.settings import Settings
@@ -48,9 +49,9 @@ def serve(config: Config, *, stdio: bool, port: int | None, ngrok: bool) -> int:
 def published(config: Config) -> list[dict[str, Any]]:
     """Name, tool and file of every published diagram, by name."""
     entries = asyncio.run(_entries(config))
-    tools = names.tool_names(entry.name for entry in entries)
+    tools = publishing.tool_names(entry.name for entry in entries)
     return [
-        {"name": it.name, "tool": tools[it.name], "path": it.path, "uri": f"{names.URI}{it.name}"}
+        {"name": it.name, "tool": tools[it.name], "path": it.path, "uri": f"{publishing.URI}{it.name}"}
         for it in sorted(entries, key=lambda it: it.name)
     ]
 

@@ -10,14 +10,12 @@ from pathlib import Path
 from dipeo_cli import lookup
 from dipeo_cli.errors import CliError
 from dipeo_cli.push import FOLDER, SUFFIXES
-from dipeo_kit import errors, logs
-from dipeo_mcp import names
+from dipeo_kit import errors, logs, publishing
 from dipeo_mcp.catalogue import Entry
 
 log = logs.get(__name__)
 
 EVERY_S = 0.5
-MAX_BYTES = 256 * 1024
 _FORMATS = {".light": "light", ".readable": "readable", ".native": "native"}
 
 
@@ -109,7 +107,7 @@ class Folder:
     def _entry(self, path: Path, stamp: tuple[int, int]) -> Entry | None:
         """None for what cannot be offered; the log says why."""
         name = name_of(path)
-        if not names.is_name(name) or stamp[1] > MAX_BYTES:
+        if not publishing.is_name(name) or stamp[1] > publishing.MAX_SOURCE_BYTES:
             log.warning("mcp.not_published", file=path.name, reason="its name or its size is not fit to be published")
             return None
         try:

@@ -20,7 +20,7 @@ from dipeo_executor.offered import Interface, interface_of
 from dipeo_executor.provider_service import ProviderService
 from dipeo_executor.runner import Claim
 from dipeo_executor.stored_keys import StoredKeys
-from dipeo_executor.uploads import UploadedSource
+from dipeo_executor.uploads import UploadedSource, absent
 from dipeo_executor.workspaces import Workspaces, checked_uploads
 from dipeo_kit import errors, ids, rpc, telemetry
 from dipeo_protos.diagram.v1 import diagram_pb2
@@ -44,7 +44,7 @@ class ExecutorService(DiagramService, ProviderService):
         read = await self._compiled(request)
         if isinstance(read, pb.Wanted):
             return pb.CompileResponse(wanted=read)
-        compiled, _ = read
+        compiled, captured = read
         program = compiled.program
         return pb.CompileResponse(
             valid=program is not None,
@@ -54,6 +54,7 @@ class ExecutorService(DiagramService, ProviderService):
             format=format_to_pb(compiled.format),
             name=compiled.name,
             interface=interface_to_pb(interface_of(compiled, program)) if program else None,
+            absent_files=absent(program, self._base) if program and captured.uploads is None else (),
         )
 
     async def Submit(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitResponse:

@@ -1,7 +1,8 @@
-"""Files of a client as the compiler sees them, and the list of those a remote executor asks for."""
+"""Files of a client as the compiler sees them; the files a remote executor asks for, and those a project lacks."""
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from dipeo_executor.bundle import Bundle
 from dipeo_executor.files import STATE_FOLDER
@@ -57,10 +58,26 @@ def needed_later(program: Program) -> Iterator[str]:
                 yield plain
 
 
+def absent(program: Program, base: Path) -> list[str]:
+    """Of `needed_later`: what the project lacks, and is neither written by the diagram nor allowed to be missing."""
+    needless = set(_needless(program))
+    names = (name for name in needed_later(program) if not any(sign in name for sign in "*?["))
+    return [name for name in dict.fromkeys(names) if name not in needless and not (base / name).exists()]
+
+
+def _needless(program: Program) -> Iterator[str]:
+    for node in program.nodes:
+        if node.child is not None:
+            yield from _needless(node.child)
+        if isinstance(node.props, db.Props) and (node.props.operation != "read" or node.props.missing_ok):
+            file = node.props.file
+            yield from map(posixpath.normpath, [file] if isinstance(file, str) else file)
+
+
 def _names(node: Node) -> Iterator[str]:
     props = node.props
     match props:
-        case db.Props():
+        case db.Props() if props.operation != "write":  # what is only written need not be there before
             yield from [props.file] if isinstance(props.file, str) else props.file
         case code_job.Props() if props.file_path:
             yield props.file_path

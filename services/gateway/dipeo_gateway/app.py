@@ -20,6 +20,7 @@ from dipeo_gateway.backend import Backend
 from dipeo_gateway.context import Activity, Context
 from dipeo_gateway.edge import Edge, Rules, error_body
 from dipeo_gateway.schema import Schema, build_schema
+from dipeo_gateway.settings import Settings
 from dipeo_gateway.version import VERSION
 
 INIT_TIMEOUT_S = 10
@@ -27,15 +28,15 @@ MAX_OPERATIONS_PER_SOCKET = 50
 _CODES = {404: "NOT_FOUND", 405: "NOT_SUPPORTED", 413: "BAD_INPUT"}
 
 
-def build(backend: Backend, activity: Activity, rules: Rules, *, base: str, introspection: bool) -> ASGIApp:
-    graphql = _GraphQL(build_schema(introspection=introspection), backend, activity, rules, base)
+def build(backend: Backend, activity: Activity, rules: Rules, settings: Settings) -> ASGIApp:
+    graphql = _GraphQL(build_schema(introspection=settings.introspection), backend, activity, rules, settings)
     routes: list[BaseRoute] = [Route("/graphql", graphql), WebSocketRoute("/graphql", graphql)]
     app = FastAPI(routes=routes, openapi_url=None)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
         """Liveness: says nothing about the services behind."""
-        return {"status": "ok", "service": "dipeo-gateway", "version": VERSION, "base": base}
+        return {"status": "ok", "service": "dipeo-gateway", "version": VERSION, "base": settings.base}
 
     @app.get("/ready")
     async def ready() -> JSONResponse:
@@ -69,7 +70,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
 class _GraphQL(GraphQL[Context, None]):
     graphql_transport_ws_handler_class = _Handler
 
-    def __init__(self, schema: Schema, backend: Backend, activity: Activity, rules: Rules, base: str) -> None:
+    def __init__(self, schema: Schema, backend: Backend, activity: Activity, rules: Rules, settings: Settings) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
@@ -78,7 +79,7 @@ class _GraphQL(GraphQL[Context, None]):
             max_subscriptions_per_connection=MAX_OPERATIONS_PER_SOCKET,
             allowed_origins=sorted(rules.origins),
         )
-        self._backend, self._activity, self._rules, self._base = backend, activity, rules, base
+        self._backend, self._activity, self._rules, self._settings = backend, activity, rules, settings
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         return Context(
@@ -88,7 +89,8 @@ class _GraphQL(GraphQL[Context, None]):
             principal="token" if self._rules.token else "local",
             origin=_origin_of(request),
             idempotency_key=request.headers.get("idempotency-key", ""),
-            base=self._base,
+            base=self._settings.base,
+            publishes=self._settings.published == "store",
         )
 
     async def on_ws_connect(self, context: Context) -> Any:

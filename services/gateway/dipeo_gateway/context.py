@@ -29,4 +29,5 @@ class Context:
     origin: str  # cli, mcp or api
     idempotency_key: str
     base: str
+    publishes: bool  # published diagrams are the store's
     connection_params: dict[str, Any] | None = None

@@ -46,7 +46,7 @@ async def running(settings: Settings, *, listen_socket: socket.socket | None = N
         async with backend.connected(settings.store, settings.executor, **timeouts) as services:
             activity = Activity()
             rules = edge.rules(hosts=settings.hosts, origins=settings.origins, token=token)
-            served = app.build(services, activity, rules, base=settings.base, introspection=settings.introspection)
+            served = app.build(services, activity, rules, settings=settings)
             async with web.serving(served, listener, drain_s=settings.drain_s, **WEB_SOCKETS):
                 url = f"http://{web.in_url(host)}:{port}"
                 log.info("gateway.ready", url=url, token=bool(token))

@@ -34,6 +34,7 @@ from dipeo_gateway import (
     keys,
     mutations,
     providers,
+    published,
     submit,
     transfers,
     version,
@@ -77,7 +78,7 @@ def selected(selections: Sequence[Selection]) -> set[str]:
 
 
 @strawberry.type
-class Query(diagrams.DiagramQueries, keys.KeyQueries, providers.ProviderQueries):
+class Query(diagrams.DiagramQueries, keys.KeyQueries, providers.ProviderQueries, published.PublishedQueries):
     @strawberry.field(name="getExecution", description="Null when there is no such execution.")
     async def get_execution(self, info: Info, execution_id: str) -> ExecutionStateType | None:
         backend, wanted = info.context.backend, selected(info.selected_fields)
@@ -174,7 +175,7 @@ class Query(diagrams.DiagramQueries, keys.KeyQueries, providers.ProviderQueries)
 
 
 @strawberry.type
-class Mutation(diagrams.DiagramMutations, keys.KeyMutations):
+class Mutation(diagrams.DiagramMutations, keys.KeyMutations, published.PublishedMutations):
     @strawberry.mutation(name="executeDiagram")
     async def execute_diagram(self, info: Info, input: ExecuteDiagramInput) -> ExecutionResult:
         return await mutations.execute(info.context, input, selected(info.selected_fields))

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -22,6 +23,7 @@ class Settings(ServiceSettings):
     origins: Listed[str] = ()  # of pages that may talk to us, besides our own
     hosts: Listed[str] = ()  # names we are reached by, besides the loopback ones; * = any
     base: str = Field(default_factory=lambda: os.environ.get("DIPEO_BASE_DIR") or str(Path.cwd()))
+    published: Literal["store", "files"] = "store"  # where published diagrams are; files: of a project, not for us
     introspection: bool = False
     read_timeout_s: float = 2.5
     write_timeout_s: float = 30.0

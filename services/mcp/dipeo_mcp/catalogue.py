@@ -30,7 +30,7 @@ class Entry:
 
 
 class Catalogue(Protocol):
-    """Every method raises DipeoError. Names have been checked (names.is_name)."""
+    """Every method raises DipeoError. Names have been checked (publishing.is_name)."""
 
     async def published(self) -> Sequence[Entry]:
         """All of them, in any order."""

@@ -4,7 +4,7 @@ import json
 
 import mcp_types as types
 
-from dipeo_mcp import names
+from dipeo_kit import publishing
 from dipeo_mcp.arguments import Json
 from dipeo_mcp.call import Call
 from dipeo_mcp.published import Offer
@@ -18,7 +18,7 @@ async def search(call: Call, given: Json) -> types.CallToolResult:
         {
             "id": offer.name,
             "title": offer.title or offer.name,
-            "url": f"{names.URI}{offer.name}",
+            "url": f"{publishing.URI}{offer.name}",
             "text": offer.description,
             "name": offer.name,
             "format": offer.format,
@@ -31,7 +31,7 @@ async def search(call: Call, given: Json) -> types.CallToolResult:
 
 async def fetch(call: Call, given: Json) -> types.CallToolResult:
     """By name only: nothing is ever taken for a path (D2)."""
-    name = names.of_reference(given["id"])
+    name = publishing.of_reference(given["id"])
     offer = await call.service.published.offer(name) if name else None
     if offer is None:
         return _envelope(call, {"success": False, "error": "there is no published diagram with this id"}, error=True)
@@ -43,9 +43,9 @@ async def fetch(call: Call, given: Json) -> types.CallToolResult:
             "id": offer.name,
             "title": offer.title or offer.name,
             "text": text,
-            "url": f"{names.URI}{offer.name}",
+            "url": f"{publishing.URI}{offer.name}",
             "metadata": {"description": offer.description, "tool": call.service.published.tool_of[offer.name]},
-            "uri": f"{names.URI}{offer.name}",
+            "uri": f"{publishing.URI}{offer.name}",
             "name": offer.name,
             "format": offer.format,
             "size": len(text.encode()),

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from dipeo_mcp.errors import Busy
 
 KIB, MIB = 1024, 1024 * 1024
-MAX_SOURCE_BYTES = 256 * KIB
-MAX_NODES = 500
 MAX_INPUT_BYTES = 64 * KIB
 MAX_INPUT_DEPTH = 20
 MAX_VALUE_BYTES = 8 * KIB

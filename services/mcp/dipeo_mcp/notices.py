@@ -18,13 +18,14 @@ from mcp.server.subscriptions import (
     ToolsListChanged,
 )
 
-from dipeo_mcp import limits, names
+from dipeo_kit import publishing
+from dipeo_mcp import limits
 from dipeo_mcp.live import Live
 from dipeo_mcp.principals import Principal
 from dipeo_mcp.result import EXECUTIONS
 
 ALL_EXECUTIONS = EXECUTIONS.rstrip("/")
-ALL_DIAGRAMS = names.URI.rstrip("/")
+ALL_DIAGRAMS = publishing.URI.rstrip("/")
 EVERY_S = 0.5  # at most two updates a second for one resource
 
 
@@ -111,7 +112,7 @@ class Notices:
             await self.updated(ALL_DIAGRAMS)
         for name in bodies:
             for part in ("", "/schema", "/graph"):
-                await self.updated(f"{names.URI}{name}{part}")
+                await self.updated(f"{publishing.URI}{name}{part}")
 
     async def updated(self, uri: str, owner: str | None = None) -> None:
         """`owner` None: everybody may know; else the owner, and who sees everything."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from dipeo_kit import errors
-from dipeo_mcp import names, resources, result
+from dipeo_kit import errors, publishing
+from dipeo_mcp import resources, result
 from dipeo_mcp.principals import Principal
 from dipeo_mcp.resources import GUIDE
 from dipeo_mcp.service import Service
@@ -33,7 +33,7 @@ async def _run(service: Service, principal: Principal, diagram: str) -> Messages
 
 
 async def _explain(service: Service, principal: Principal, diagram: str) -> Messages:
-    uri = f"{names.URI}{await _offer(service, diagram)}"
+    uri = f"{publishing.URI}{await _offer(service, diagram)}"
     return [
         _said("Explain what this workflow does, step by step, what goes in and what comes out."),
         await _embedded(service, principal, uri),
@@ -104,7 +104,7 @@ async def complete(service: Service, principal: Principal, params: types.Complet
 
 
 async def _offer(service: Service, diagram: str) -> str:
-    name = names.of_reference(diagram)
+    name = publishing.of_reference(diagram)
     if name is None or await service.published.offer(name) is None:
         raise MCPError(types.INVALID_PARAMS, "There is no published diagram of this name")
     return name

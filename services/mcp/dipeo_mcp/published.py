@@ -7,8 +7,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from dipeo_kit import errors, logs
-from dipeo_mcp import names, schemas
+from dipeo_kit import errors, logs, publishing
+from dipeo_mcp import schemas
 from dipeo_mcp.backend import Backend
 from dipeo_mcp.catalogue import Catalogue, Entry
 from dipeo_protos.diagram.v1 import diagram_pb2
@@ -163,13 +163,13 @@ class Published:
             await self.on_change(lists, bodies)
 
     def _use(self, offers: dict[str, Offer]) -> None:
-        tools = names.tool_names(offers)
+        tools = publishing.tool_names(offers)
         self.offers, self.tool_of = offers, tools
         self.by_tool = {tools[name]: offer for name, offer in offers.items() if offer.valid and offer.exposed}
 
     async def offer_of_tool(self, tool: str) -> Offer | None:
         """Looks once more before it says that there is none: it may have been published this very second."""
-        if tool not in self.by_tool and tool.startswith(names.PREFIX):
+        if tool not in self.by_tool and tool.startswith(publishing.PREFIX):
             await self.refresh()
         return self.by_tool.get(tool)
 

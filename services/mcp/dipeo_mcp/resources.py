@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from dipeo_kit import errors
-from dipeo_mcp import executions, limits, names, result
+from dipeo_kit import errors, publishing
+from dipeo_mcp import executions, limits, result
 from dipeo_mcp.live import event_line
 from dipeo_mcp.notices import ALL_DIAGRAMS, ALL_EXECUTIONS
 from dipeo_mcp.principals import Principal
@@ -52,7 +52,7 @@ async def listed(service: Service, principal: Principal) -> list[types.Resource]
     for name, offer in sorted(service.published.offers.items()):
         found.append(
             types.Resource(
-                uri=f"{names.URI}{name}",
+                uri=f"{publishing.URI}{name}",
                 name=name,
                 title=offer.title or name,
                 description=offer.description or None,
@@ -122,7 +122,7 @@ def _diagrams(service: Service) -> str:
             "title": offer.title or name,
             "description": offer.description,
             "format": offer.format,
-            "uri": f"{names.URI}{name}",
+            "uri": f"{publishing.URI}{name}",
             "tool": service.published.tool_of[name] if offer.valid and offer.exposed else None,
             "updated_at": offer.entry.updated_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
@@ -132,7 +132,7 @@ def _diagrams(service: Service) -> str:
 
 
 async def _diagram(service: Service, uri: str, name: str, part: str) -> types.ReadResourceResult:
-    offer = await service.published.offer(name) if names.is_name(name) else None
+    offer = await service.published.offer(name) if publishing.is_name(name) else None
     if offer is None:
         raise Missing(uri)
     if part == "schema":

@@ -4,11 +4,11 @@ import dataclasses
 
 import mcp_types as types
 
+from dipeo_kit.publishing import of_reference
 from dipeo_mcp import arguments, result, runs
 from dipeo_mcp.arguments import RUN_OPTIONS, Json, RunOptions
 from dipeo_mcp.call import Answer, Call
 from dipeo_mcp.errors import Unserved
-from dipeo_mcp.names import of_reference
 from dipeo_mcp.principals import RUN, WRITE
 from dipeo_mcp.published import Offer
 

@@ -10,11 +10,11 @@ from functools import cached_property
 import jsonschema_rs
 import mcp_types as types
 
+from dipeo_kit.publishing import NAME_RULE
 from dipeo_mcp import authoring, executions, finding, limits, result, running, schemas
 from dipeo_mcp.arguments import RUN_OPTIONS, Json
 from dipeo_mcp.call import Answer, Call
 from dipeo_mcp.catalogue import FORMATS
-from dipeo_mcp.names import NAME_RULE
 from dipeo_mcp.principals import READ, RUN, WRITE
 
 TEXT: Json = {"type": "string"}

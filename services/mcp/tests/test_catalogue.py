@@ -8,8 +8,7 @@ from mcp.shared.subscriptions import ToolsListChanged
 from mcp_house import BROKEN, HELLO, MODERN, client, place, publish, text_of
 
 from dipeo_cli.local.published import Folder
-from dipeo_kit import errors, rpc
-from dipeo_mcp import names
+from dipeo_kit import errors, publishing, rpc
 from dipeo_protos.store.v1 import content_pb2
 
 
@@ -110,8 +109,8 @@ async def test_files_are_published_under_their_plain_names(tmp_path: Path):
 
 
 def test_slugs_are_stable_and_short():
-    assert names.slug("simple_iter.light") == "simple_iter"
-    assert names.slug("My.Big  Report") == "my_big_report"
-    assert len(names.slug("x" * 100)) == 50
-    assert names.tool_names(["a.b", "a_b"]) == names.tool_names(["a_b", "a.b"])
-    assert names.tool_names(["a_b", "a.b"])["a_b"] == "diagram_a_b"
+    assert publishing.slug("simple_iter.light") == "simple_iter"
+    assert publishing.slug("My.Big  Report") == "my_big_report"
+    assert len(publishing.slug("x" * 100)) == 50
+    assert publishing.tool_names(["a.b", "a_b"]) == publishing.tool_names(["a_b", "a.b"])
+    assert publishing.tool_names(["a_b", "a.b"])["a_b"] == "diagram_a_b"

@@ -12,7 +12,8 @@ from command import chain
 from mcp_house import HELLO, MODERN, Place, client, place, text_of
 from mcp_keys import ALICE, bearer
 
-from dipeo_mcp import errors, names, schemas, settings
+from dipeo_kit import publishing
+from dipeo_mcp import errors, schemas, settings
 from dipeo_mcp.limits import Limits
 from dipeo_mcp.settings import Settings
 
@@ -24,7 +25,7 @@ BAD_NAMES = [
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 async def test_threat_6_what_is_no_name_reaches_nothing(guarded: Place, name: str):
-    assert not names.is_name(name)
+    assert not publishing.is_name(name)
     before = sorted(path.name for path in guarded.house.base.rglob("*.yaml"))
     async with client(guarded.url, MODERN, headers=bearer(ALICE)) as connected:
         for tool, arguments in (

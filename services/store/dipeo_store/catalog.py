@@ -1,24 +1,20 @@
 """The rules of the catalogue of diagrams, pure. (spec/store.md §15.3)"""
 
 import hashlib
-import re
 
+from dipeo_kit import publishing
 from dipeo_kit.errors import BadInput
 from dipeo_store.errors import EtagMismatch
 from dipeo_store.model import CatalogEntry
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 FORMATS = ("light", "native", "readable")
-_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # spec/mcp.md S4: no name is ever a path or an option
 
 
 def checked(entry: CatalogEntry) -> CatalogEntry:
     """Raises BadInput."""
-    if not _NAME.fullmatch(entry.name):
-        raise BadInput(
-            f'diagram name "{entry.name[:100]}": 1 to 100 letters, digits, ".", "_" and "-" are needed, the first of '
-            'them a letter or digit, without ".."'
-        )
+    if not publishing.is_name(entry.name):
+        raise BadInput(f'diagram name "{entry.name[:100]}": a name has {publishing.NAME_RULE}')
     if entry.format not in FORMATS:
         raise BadInput(f'format "{entry.format}" of diagram "{entry.name}": one of {", ".join(FORMATS)} is needed')
     if len(entry.text.encode()) > MAX_TEXT_BYTES:

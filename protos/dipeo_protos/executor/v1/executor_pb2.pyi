@@ -41,7 +41,7 @@ class CompileRequest(_message.Message):
     def __init__(self, source: _Optional[_Union[_diagram_pb2.Source, _Mapping]] = ..., uploads: _Optional[_Union[Uploads, _Mapping]] = ..., changes_json: _Optional[bytes] = ...) -> None: ...
 
 class CompileResponse(_message.Message):
-    __slots__ = ("valid", "diagnostics", "node_count", "edge_count", "format", "name", "interface", "wanted")
+    __slots__ = ("valid", "diagnostics", "node_count", "edge_count", "format", "name", "interface", "wanted", "absent_files")
     VALID_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
     NODE_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class CompileResponse(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     INTERFACE_FIELD_NUMBER: _ClassVar[int]
     WANTED_FIELD_NUMBER: _ClassVar[int]
+    ABSENT_FILES_FIELD_NUMBER: _ClassVar[int]
     valid: bool
     diagnostics: _containers.RepeatedCompositeFieldContainer[_diagram_pb2.Diagnostic]
     node_count: int
@@ -58,7 +59,8 @@ class CompileResponse(_message.Message):
     name: str
     interface: Interface
     wanted: Wanted
-    def __init__(self, valid: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., node_count: _Optional[int] = ..., edge_count: _Optional[int] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., name: _Optional[str] = ..., interface: _Optional[_Union[Interface, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ...) -> None: ...
+    absent_files: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, valid: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[_diagram_pb2.Diagnostic, _Mapping]]] = ..., node_count: _Optional[int] = ..., edge_count: _Optional[int] = ..., format: _Optional[_Union[_diagram_pb2.Format, str]] = ..., name: _Optional[str] = ..., interface: _Optional[_Union[Interface, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., absent_files: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Interface(_message.Message):
     __slots__ = ("description", "mcp_json", "defaults_json", "inputs_json", "node_types", "straight")

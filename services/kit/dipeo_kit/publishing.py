@@ -1,4 +1,4 @@
-"""Names of diagrams and of the tools made of them, checked once at the edge (spec/mcp.md §3.4, S4)."""
+"""What may be published and what it is called: names of diagrams and of their tools (spec/mcp.md §3.4, S4, T9)."""
 
 import hashlib
 import re
@@ -8,11 +8,34 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 URI = "dipeo://diagrams/"
 PREFIX = "diagram_"
 MAX_SLUG = 50
+MAX_SOURCE_BYTES = 256 * 1024
+MAX_NODES = 500
+MAX_ALIASES = 50
+_ALIAS = re.compile(r"(?m)(?:^|[\s,\[{:-])\*[A-Za-z0-9_-]+")
 NAME_RULE = 'letters, digits, ".", "_" and "-", at most 100, beginning with a letter or digit, without ".."'
 
 
 def is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None and ".." not in text
+
+
+def excess(text: str) -> str:
+    """What there is too much of in the text of a diagram, found before anything parses it; "" = nothing."""
+    if len(text.encode()) > MAX_SOURCE_BYTES:
+        return f"larger than {MAX_SOURCE_BYTES // 1024} KiB"
+    if len(_ALIAS.findall(text)) > MAX_ALIASES:
+        return f"more than {MAX_ALIASES} YAML aliases"
+    return ""
+
+
+def names_files(names: Iterable[str], *, remote: bool) -> str:
+    """Why a diagram that names files its executor has not got is no tool: whoever calls it cannot send them."""
+    listed = ", ".join(list(names)[:5])
+    otherwise = "" if remote else ", or put them into the executor's project"
+    return (
+        f"the diagram names files, and files are not published with it: {listed}; "
+        f"write what is in them into the diagram{otherwise}"
+    )
 
 
 def of_reference(text: str) -> str | None:
