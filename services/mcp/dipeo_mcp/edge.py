@@ -183,17 +183,16 @@ class Edge:
         if scope["method"] != "POST":
             return receive
         limit = self._limits.body_bytes
-        too_large = _plain(413, f"the request is too large: at most {limit // 1024} KiB", {"connection": "close"})
         declared = headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > DRAINED * limit:
-            return too_large
+            return _too_large(limit)
         try:
             async with asyncio.timeout(self._limits.body_s):
                 body = await _read(receive, limit)
         except TimeoutError:
             return _plain(408, "the request came too slowly", {"connection": "close"})
         if body is None:
-            return too_large
+            return _too_large(limit)
         kind = headers.get("content-type", "application/json" if scope["path"] == COMPAT else "")
         if kind.partition(";")[0].strip().lower() != "application/json":
             return _json_rpc(400, "Content-Type has to be application/json")
@@ -258,6 +257,10 @@ def _client(scope: Scope, headers: Headers) -> str:
     peer: str = (scope.get("client") or ("unknown", 0))[0]
     forwarded = headers.get("x-forwarded-for", "")
     return forwarded.rpartition(",")[2].strip() if forwarded and peer in ("127.0.0.1", "::1") else peer
+
+
+def _too_large(limit: int) -> Response:
+    return _plain(413, f"the request is too large: at most {limit // 1024} KiB", {"connection": "close"})
 
 
 def _too_many(busy: Busy) -> Response:

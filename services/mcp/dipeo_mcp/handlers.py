@@ -61,8 +61,8 @@ class Handlers:
     # --- tools -----------------------------------------------------------------------------------------------------
 
     def input_schema(self, name: str) -> dict[str, Any] | None:
-        tool = BY_NAME.get(name)
-        return tool.input_schema if tool else None
+        """Where the SDK looks for arguments that headers repeat (x-mcp-header): no tool of ours has any."""
+        return None
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         principal, service = principals.of(ctx), self._service

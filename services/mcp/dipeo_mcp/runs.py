@@ -149,6 +149,9 @@ class _Reporter:
     refilled_at: float = 0.0
 
     async def catch_up(self, live: Live, *, last: bool = False) -> None:
+        if not self.call.wants_progress:
+            self.told = live.step_count
+            return
         first = live.step_count - len(live.steps)
         fresh = [live.steps[i - first] for i in range(max(self.told, first), live.step_count)]
         self.told = live.step_count

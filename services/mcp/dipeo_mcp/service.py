@@ -46,9 +46,10 @@ class Service:
 
     def refused_nodes(self, node_types: frozenset[str]) -> list[str]:
         """Node types of a diagram that may not run here."""
-        if self.settings.allow_nodes is None:
-            return sorted(node_types & RISKY_NODES) if self.settings.is_exposed else []
-        return sorted((node_types & RISKY_NODES) - set(self.settings.allow_nodes))
+        risky = node_types & RISKY_NODES
+        if not risky or (self.settings.allow_nodes is None and not self.settings.is_exposed):
+            return []
+        return sorted(risky - set(self.settings.allow_nodes or ()))
 
     def admit(self, principal: Principal) -> None:
         """Raises Busy when the principal starts too many runs, or has too many going."""

@@ -17,6 +17,8 @@ from mcp_house import BROKEN, HELLO, HTTP, LEGACY, MODERN, STDIO, Place, client,
 from mcp_seats import Seat
 from mcp_wire import BOTH, HANDSHAKE, legacy, lines, modern, post, result_of
 
+from dipeo_mcp.tools import TOOLS
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REVISIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -277,3 +279,8 @@ async def test_case_30_an_unknown_method_over_stdio(shared: Place):
         wire.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         wire.send(legacy("no/such", id=2))
         assert (await wire.received())["error"]["code"] == types.METHOD_NOT_FOUND
+
+
+async def test_no_tool_of_ours_has_arguments_that_headers_repeat() -> None:
+    """handlers.input_schema rests on it."""
+    assert "x-mcp-header" not in json.dumps([tool.input_schema for tool in TOOLS])
