@@ -118,3 +118,32 @@ async def test_the_key_of_a_service_goes_to_no_other_address(home: House) -> Non
     )
     response = await export_of(home, text)
     assert response.text == "" and "use openai-compatible" in response.diagnostics[-1].message
+
+
+async def test_an_object_of_another_shape_is_asked_for_once_more_and_then_refused(home: House) -> None:
+    shape = (
+        "{type: object, properties: {n: {type: integer}, names: {type: array, items: {type: string}}}, required: [n]}"
+    )
+    text = light(
+        f"""
+        - {{label: Start, type: start}}
+        - {{label: Ask, type: person_job, person: Ann, default_prompt: "how many?", text_format: {shape}}}
+        - {{label: Done, type: endpoint}}
+        """,
+        "- {from: Start, to: Ask}\n- {from: Ask, to: Done}",
+        "Ann: {service: openai, model: m}",
+    )
+    script = await script_of(home, text)
+
+    async def ran(*answers: str) -> tuple[Any, list[wire.Seen]]:
+        left = list(answers)
+        async with wire.serving(lambda seen: wire.chat(left.pop(0))) as server:
+            services = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": "key"}
+            return await asyncio.to_thread(run_script, home.base, script, services=services), server.seen
+
+    done, seen = await ran('{"m": 1}', '{"n": 2, "names": ["a"]}')
+    assert json.loads(done.stdout) == {"n": 2, "names": ["a"]}, done.stderr
+    assert seen[1].body["messages"][-1]["content"].startswith("at answer: 'n' is missing. Answer with one JSON object")
+    done, _ = await ran('{"n": "2"}', '{"n": 2, "names": ["a", 1]}')
+    assert done.returncode == 1
+    assert "asked twice" in done.stderr and "(at answer['names'][1]: it is not of type string)" in done.stderr
