@@ -16,6 +16,7 @@ async def test_half_a_minute_of_blows(tmp_path: Path):
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [11, 12])
 async def test_five_minutes_of_blows(tmp_path: Path, seed: int):
     assert await torture(tmp_path, 300, seed) == []
