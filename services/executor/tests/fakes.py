@@ -10,12 +10,31 @@ from typing import Any
 import pytest
 
 from dipeo_executor.files import ProjectFiles
-from dipeo_executor.llm.mock import Mock
+from dipeo_executor.llm import mock
+from dipeo_executor.llm.call import Call
 from dipeo_executor.nodes.base import Answer, CodeJob, CodeResult, Message, NodeCount, Output, Question, Reply, Usage
 from dipeo_executor.program import Edge, Node, Person
 
 ADA = Person("Ada", "Ada", "mock", "m-1", "default", system_prompt="You are Ada.")
 BEN = Person("Ben", "Ben", "mock", "m-1", "default", system_prompt="You are Ben.")
+
+
+class Mock:
+    """The mock service as a node's Llm, without what is around calls in a run."""
+
+    async def complete(
+        self,
+        person,
+        messages,
+        *,
+        schema=None,
+        temperature=None,
+        max_tokens=None,
+        purpose="answer",
+        tools=(),
+        on_text=None,
+    ) -> Reply:
+        return await mock.answer(Call(person, messages, schema, temperature, max_tokens, purpose, tools, on_text))
 
 
 @dataclass

@@ -14,13 +14,12 @@ Beside these, [[latency 500]] takes so many milliseconds, the words of a streame
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dipeo_executor.llm.call import Call, Scripted
 from dipeo_executor.llm.errors import ServiceDown, status_error
-from dipeo_executor.nodes.base import ModelTool, Reply, Usage
-from dipeo_executor.program import Person
+from dipeo_executor.nodes.base import Reply, Usage
 
 _STATUS = re.compile(r"\[\[status (\d{3})\]\]")
 _REPLY = re.compile(r"\[\[reply (.*?)\]\]", re.DOTALL)
@@ -63,24 +62,6 @@ async def _say(planned: Scripted, call: Call) -> None:
             raise ServiceDown(f"{call.person.service} broke off for model {call.person.model}; try again")
         if call.on_text is not None:
             call.on_text(piece)
-
-
-class Mock:
-    """nodes.base.Llm by these rules alone."""
-
-    async def complete(
-        self,
-        person: Person,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        schema: Mapping[str, Any] | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        purpose: str = "answer",
-        tools: Sequence[ModelTool] = (),
-        on_text: Callable[[str], None] | None = None,
-    ) -> Reply:
-        return await answer(Call(person, messages, schema, temperature, max_tokens, purpose, tools, on_text))
 
 
 def _text(asked: str, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] | None) -> str:

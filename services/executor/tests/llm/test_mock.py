@@ -1,11 +1,10 @@
 import json
 
 import pytest
-from fakes import ADA
+from fakes import ADA, Mock
 
 from dipeo_executor.llm.call import Call
 from dipeo_executor.llm.errors import KeyMissing, RateLimited, RequestRefused, ServiceDown
-from dipeo_executor.llm.mock import Mock
 from dipeo_executor.llm.models import Models
 from dipeo_executor.nodes.base import NodeError, Usage
 from dipeo_executor.program import Person
